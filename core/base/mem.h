@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Memory that does not fail: a refused allocation ends the process with a log line.
+ * Free with free(). */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+__attribute__((malloc, returns_nonnull)) void *mem_alloc(size_t size);
+__attribute__((malloc, returns_nonnull)) void *mem_zalloc(size_t size);
+__attribute__((returns_nonnull)) void *mem_realloc(void *p, size_t size);
+/* n items of size bytes, checked for overflow. */
+__attribute__((returns_nonnull)) void *mem_realloc_array(void *p, size_t n, size_t size);
+__attribute__((malloc, returns_nonnull)) char *mem_strdup(const char *s);
+__attribute__((malloc, returns_nonnull)) char *mem_strndup(const char *s, size_t n);
+__attribute__((malloc, returns_nonnull)) void *mem_dup(const void *p, size_t n);
+__attribute__((malloc, returns_nonnull, format(printf, 1, 2))) char *mem_printf(const char *fmt, ...);
+
+#define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
+
+#endif
