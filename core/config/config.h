@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One configuration: main.cf, master.cf, modules.cf and modules.d/ of one folder, read and checked as a whole. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "config/view.h"
+
+struct config;
+
+/* What `ostler check` and a start say: one finding per line. */
+enum finding_grade { FINDING_WARNING, FINDING_FATAL };
+struct finding {
+	enum finding_grade grade;
+	const char *text; /* "main.cf: line 12: smtpd_foo: unknown parameter; did you mean smtpd_bar?" */
+};
+struct findings; /* a growing list, in order; not locked */
+struct findings *findings_new(void);
+void findings_destroy(struct findings **);
+void findings_add(struct findings *, enum finding_grade, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+size_t findings_count(const struct findings *, const struct finding **list);
+bool findings_fatal(const struct findings *); /* is there a fatal one? */
+
+/* Reads the folder. Answers a config as far as it could be read, findings tell what is wrong; NULL only when main.cf or
+ * master.cf cannot be read at all. `name=value` overrides (postconf -o) may be NULL. */
+struct config *config_read(const char *folder, const char *const *overrides, struct findings *);
+void config_destroy(struct config **);
+
+/* The snapshot: the texts of all files as they were read, in one sealed memfd, so that a worker started later by the
+ * master sees the same configuration though the files have changed since. config_from_snapshot() parses it again. */
+int config_snapshot(const struct config *, struct ost_why *);
+struct config *config_from_snapshot(int fd, struct ost_why *);
+
+/* All that can be checked without opening a module: unknown names, bad values, duplicate services, -o that its daemon
+ * does not read, parameters that have no effect. (Maps and modules are checked by core/process/check.) */
+void config_check(const struct config *, struct findings *);
+
+const struct cfg_view *config_main_view(const struct config *); /* main.cf alone */
+
+/* ---- master.cf ----------------------------------------------------------------------------------------------- */
+
+enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_FIFO, SERVICE_PASS };
+struct service {
+	const char *name;        /* column 1: "smtp", "127.0.0.1:10025", "private/x" */
+	enum service_type type;
+	bool is_private, unpriv, chroot; /* '-' resolved by compatibility_level as Postfix does */
+	int64_t wakeup;          /* microseconds, 0: never */
+	bool wakeup_if_used;     /* "60?" */
+	int64_t maxproc;         /* 0: no limit; '-' is default_process_limit */
+	const char *command;     /* "smtpd" */
+	const char *const *argv; /* after the command, -o removed; NULL-terminated */
+	int line;                /* in master.cf */
+	const char *verbatim;    /* for postconf -M */
+	const struct cfg_view *view; /* main.cf with this line's -o as far as its daemon reads them */
+};
+size_t config_services(const struct config *, const struct service *const **list);
+const struct service *config_service(const struct config *, const char *name, const char *command); /* either may be NULL */
+
+/* ---- modules.cf ---------------------------------------------------------------------------------------------- */
+
+struct module_line { /* "kind  name  file" */
+	enum ost_kind kind;
+	const char *name, *file;
+	const char *where; /* "modules.cf: line 3", "modules.d/pgsql.cf: line 1" */
+};
+size_t config_modules(const struct config *, const struct module_line *const **list);
+
+#endif
