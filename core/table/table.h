@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Lookup tables as the core uses them: handles, lists of tables, and the search orders, which are the same for all types.
+ *
+ * A table that cannot be opened becomes a stand-in that answers OST_TEMPFAIL at each use and logs why: never "not found".
+ * All lookups may come from any thread. */
+#ifndef TABLE_TABLE_H
+#define TABLE_TABLE_H
+
+#include "base/arena.h"
+#include "config/view.h"
+#include "ostler/table.h"
+
+struct table;
+struct maps; /* a list of tables, asked in order: "hash:/etc/x, regexp:/etc/y" (struct ost_tables to modules) */
+
+struct lookup { /* an answer */
+	const char *value; /* in the arena; NULL unless OST_FOUND */
+	size_t len;
+	const char *table;  /* "hash:/etc/x": which answered or failed */
+	struct ost_why why; /* with OST_TEMPFAIL and OST_BADTABLE */
+};
+
+/* Opened once per process and text: a second mention shares the handle. Never NULL (see above); *why says what is wrong
+ * with it, for `ostler check`; its text is "" when all is well. */
+struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
+enum ost_found table_lookup(struct table *, struct arena *, const char *key, size_t klen, struct lookup *);
+const char *table_name(const struct table *);
+unsigned table_flags(const struct table *); /* OST_TABLE_* */
+void table_reopen_all(void);  /* the master says that files changed */
+void table_close_all(void);   /* end of process */
+
+/* An empty list is NULL and finds nothing. */
+struct maps *maps_open(const struct cfg_view *, const char *spec, struct ost_why *);
+enum ost_found maps_find(const struct maps *, struct arena *, const char *key, struct lookup *); /* key is folded to lower case */
+
+/* user+ext@domain, user@domain, user+ext, user (when the domain is local: own), @domain; patterns are asked with the whole
+ * address alone. The extension that was stripped ("+ext") goes to *ext (in the arena, or NULL). Which forms are tried: */
+enum { ADDR_FULL = 1, ADDR_NO_EXT = 2, ADDR_LOCALPART = 4, ADDR_DOMAIN = 8, ADDR_ALL = 15 };
+enum ost_found maps_find_address(const struct maps *, struct arena *, const char *address, const char *delimiters,
+				 bool own_domain, unsigned forms, struct lookup *, const char **ext);
+
+/* Lists that match names or networks: "example.com, .example.org, !x, /file, hash:/etc/z" (mydestination, relay_domains,
+ * virtual_mailbox_domains …) and "127.0.0.0/8 [::1]/128 !10.0.0.1 cidr:/x" (mynetworks). `param` decides whether
+ * parent_domain_matches_subdomains holds for it. */
+struct matchlist;
+struct matchlist *matchlist_names(const struct cfg_view *, const char *param, const char *spec, struct ost_why *);
+struct matchlist *matchlist_networks(const struct cfg_view *, const char *param, const char *spec, struct ost_why *);
+/* OST_FOUND: matches; OST_NOTFOUND; OST_TEMPFAIL: a table failed. Networks: `name` may be NULL, address is numeric. */
+enum ost_found matchlist_name(const struct matchlist *, struct arena *, const char *name, struct lookup *);
+enum ost_found matchlist_client(const struct matchlist *, struct arena *, const char *name, const char *address, struct lookup *);
+
+/* Search orders of access(5). */
+#include "ostler/check.h"
+enum ost_found access_find(const struct maps *, const struct cfg_view *, struct arena *, enum ost_access_order, const char *object,
+			   struct lookup *);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ostler/host.h: what the core offers to modules. The host struct is valid from load() until unload(); calls may come
+ * from any thread unless said otherwise. Members are only added at the end: a module compiled for a newer minor
+ * version is refused by an older core, so every member that its headers show is there.
+ */
+#ifndef OSTLER_HOST_H
+#define OSTLER_HOST_H
+
+#include "ostler/check.h"
+#include "ostler/module.h"
+#include "ostler/table.h"
+#include "ostler/transport.h"
+
+enum ost_level { OST_LOG_INFO, OST_LOG_WARNING, OST_LOG_ERROR, OST_LOG_DEBUG };
+
+struct ost_mx {           /* one server of a destination, in the order to try */
+	char host[256];   /* name as in the MX record, or the address literal */
+	char address[64]; /* numeric */
+	uint16_t preference;
+	bool ipv6;
+};
+
+enum ost_dns {
+	OST_DNS_OK = 0,
+	OST_DNS_NOTFOUND,  /* the name does not exist, or has no such record */
+	OST_DNS_NULLMX,    /* RFC 7505: takes no mail */
+	OST_DNS_TEMPFAIL,  /* try again */
+	OST_DNS_LOOP,      /* the best server is this machine */
+};
+
+struct ost_host {
+	uint32_t size;
+
+	/* ---- always -------------------------------------------------------------------------------------------- */
+	void (*log)(struct ost_instance *, enum ost_level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+	int64_t (*now)(void);                                   /* monotonic microseconds; deadlines are in it */
+	const char *(*instance_name)(const struct ost_instance *); /* a table's name behind the colon; a service's name */
+	/* A main.cf parameter by name, expanded; NULL: unknown. Valid until close(). For names made at run time; fixed
+	 * ones are declared in ost_param. */
+	const char *(*parameter)(const struct ost_instance *, const char *name);
+	/* A read-only descriptor of the file that the instance's name or a PARAM_FILE parameter names; the core opened it
+	 * while it could. The caller closes it. -1 with the reason. suffix ("", ".db") is added to the path. */
+	int (*file_open)(struct ost_instance *, const char *path, const char *suffix, struct ost_why *);
+	bool (*why)(struct ost_why *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* answers false */
+
+	/* ---- tables -------------------------------------------------------------------------------------------- */
+	void (*answer)(struct ost_answer *, const char *value, size_t len); /* copies; a second call replaces */
+	void (*answer_why)(struct ost_answer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	/* Looks a key up in the lists of tables that a parameter of type OST_PARAM_TABLES names. *value is the calling
+	 * thread's, valid until its next call or 'til it leaves the module. NULL tables: OST_NOTFOUND. */
+	enum ost_found (*tables_lookup)(const struct ost_tables *, const char *key, const char **value, struct ost_why *);
+	/* The same with the search order for addresses: user+ext@domain, user@domain, user+ext, user (local domains),
+	 * @domain. *extension: "+ext" when it was stripped, else NULL. */
+	enum ost_found (*tables_lookup_address)(const struct ost_tables *, const char *address, const char **value,
+						const char **extension, struct ost_why *);
+
+	/* ---- transports ---------------------------------------------------------------------------------------- */
+	/* Reports one recipient; once each. Copied. */
+	void (*report)(struct ost_delivery *, uint32_t rcpt, const struct ost_report *);
+	/* Content bytes from `at` (0: the first header) into p; lines end in LF. Less than n only at the end, -1: error. */
+	int64_t (*content_read)(struct ost_delivery *, uint64_t at, void *p, size_t n);
+	/* All of the content in memory, or NULL when it is too large: then content_read(). */
+	const char *(*content)(struct ost_delivery *, uint64_t *size);
+	/* Where the time went, for the log's delays=a/b/c/d: call when the connection is set up. */
+	void (*mark_connected)(struct ost_delivery *);
+	/* Does a step as a user: hands the job to the child that has become that user, where the module's user_write() and
+	 * user_publish() run. Waits; jobs that wait at the same time share their syncs. The outcome is in *done. */
+	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *done);
+	/* Servers for a domain (MX, then A/AAAA; RFC 5321 5.1), or for a host alone when mx is false. Bounded: at most max
+	 * entries are written to list, *count says how many. Sorted by preference, equal ones shuffled. */
+	enum ost_dns (*mail_servers)(const char *domain, bool mx, struct ost_mx *list, size_t max, size_t *count,
+				     int64_t deadline, struct ost_why *);
+	/* Connects to a numeric address; non-blocking descriptor of a TCP connection, or -1. bind: local address or NULL. */
+	int (*tcp_connect)(const char *address, uint16_t port, const char *bind, int64_t deadline, struct ost_why *);
+
+	/* ---- checks -------------------------------------------------------------------------------------------- */
+	/* A field of the session, by name as in the policy delegation protocol (client_address, client_name, helo_name,
+	 * sender, recipient, protocol_state, sasl_username, size, queue_id …); NULL: not known (yet). */
+	const char *(*session_field)(const struct ost_session *, const char *name);
+	/* Sets the reply for OST_REJECT, OST_DEFER …: code 400-599, dsn "x.y.z" of the same class, text of one line. */
+	void (*reply)(struct ost_session *, int code, const char *dsn, const char *text);
+	/* Access-table right-hand sides (access(5)): the core interprets `action` as if a table had given it; kind tells what
+	 * the text was looked up for ("Client host", "Helo command", "Sender address", "Recipient address"), object what. */
+	enum ost_verdict (*access_action)(struct ost_session *, const char *action, const char *kind, const char *object);
+	/* Opens a list of tables for a restriction's arguments, at prepare() time; lives until the check is closed. */
+	struct ost_tables *(*tables_open)(struct ost_instance *, const char *spec, struct ost_why *);
+	/* Search orders of access(5) over a list of tables: by domain name and parents, by network address, by address. */
+	enum ost_found (*access_search)(const struct ost_tables *, enum ost_access_order, const char *object,
+					const char **value, struct ost_why *);
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ostler/transport.h: delivery. An agent process runs one transport module; a master.cf `unix` line whose command is the
+ * transport's name declares it. deliver() runs unprivileged, in a thread that is its own until it returns.
+ */
+#ifndef OSTLER_TRANSPORT_H
+#define OSTLER_TRANSPORT_H
+
+#include "ostler/module.h"
+
+struct ost_delivery_rcpt {
+	const char *address;  /* local@domain, internal form */
+	const char *original; /* as the client gave it; never NULL */
+	const char *orcpt;    /* RFC 3461 ORCPT "type;address", decoded; NULL: none */
+	uint32_t notify;      /* RFC 3461: 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0: not given */
+	uint32_t spare;
+};
+
+#define OST_MSG_8BITMIME   0x1u
+#define OST_MSG_SMTPUTF8   0x2u
+#define OST_MSG_REQUIRETLS 0x4u
+
+/* One message for one destination. All members are the core's and constant for the module. */
+struct ost_delivery {
+	uint32_t size;        /* of this struct: members are only added at the end */
+	uint32_t flags;       /* OST_MSG_* */
+	const char *queue_id;
+	const char *sender;   /* internal form, "" is <> */
+	const char *nexthop;  /* what follows the transport's name: "[host]:port", "example.org", the error text … */
+	const char *envid;    /* RFC 3461, decoded; NULL: none */
+	uint32_t ret;         /* RFC 3461: 0 not given, 1 FULL, 2 HDRS */
+	uint32_t nrcpts;
+	const struct ost_delivery_rcpt *rcpts;
+	uint64_t content_size; /* bytes as stored (lines end in LF) */
+	int64_t arrival;      /* UTC microseconds */
+	int64_t deadline;     /* host->now(): the call should have returned by then */
+	struct ost_instance *instance;
+};
+
+enum ost_delivered {
+	OST_SENT = 1,     /* durable at the receiver's: mailbox synced, or the remote said 2xx */
+	OST_DEFERRED = 2, /* try again later; dsn 4.x.x */
+	OST_BOUNCED = 3,  /* never; dsn 5.x.x */
+};
+
+struct ost_report {
+	uint32_t size;
+	enum ost_delivered status;
+	const char *dsn;        /* "2.0.0" */
+	const char *text;       /* one line for log and notices; the core cleans it */
+	const char *relay;      /* for the log's relay=: "host[address]:port", "virtual", NULL: none */
+	const char *mta;        /* the remote's name, for notices' Remote-MTA; NULL: none */
+	const char *diagnostic; /* what the remote said, for notices' Diagnostic-Code ("550 5.1.1 …"); NULL: none */
+	uint32_t flags;         /* OST_REPORT_* */
+};
+#define OST_REPORT_RELAYED_NO_DSN 0x1u /* sent to a server without DSN: with NOTIFY=SUCCESS the core tells "relayed" */
+#define OST_REPORT_DSN_PASSED_ON  0x2u /* the remote takes over NOTIFY */
+#define OST_REPORT_DESTINATION    0x4u /* deferred because of the destination (no connection), not the recipient */
+
+/* ---- steps as a user ------------------------------------------------------------------------------------------- */
+
+enum ost_user_kind {
+	OST_USER_NAMED = 1, /* a system user by name: local(8). uid, gid, home are the system's */
+	OST_USER_IDS = 2,   /* uid and gid from tables: virtual(8). The core enforces virtual_minimum_uid and the base */
+};
+
+struct ost_user_request {
+	uint32_t size;
+	enum ost_user_kind kind;
+	const char *name;     /* OST_USER_NAMED */
+	uint32_t uid, gid;    /* OST_USER_IDS */
+	const char *path;     /* OST_USER_IDS: what is to be written, beneath virtual_mailbox_base; OST_USER_NAMED: relative to the
+	                       * home folder, or an absolute path directly in mail_spool_directory (opened and locked by
+	                       * the broker, as a descriptor for the job) */
+	const void *args;     /* the module's own bytes for its second half, at most 32 KiB */
+	size_t args_len;
+};
+
+struct ost_user_done {
+	uint32_t size;
+	enum ost_delivered status;
+	char dsn[12];
+	char text[400];
+};
+
+/* In the child that has become the user: one job. */
+struct ost_user_job {
+	uint32_t size;
+	int message_fd;          /* read-only, sealed; content starts at message_offset */
+	uint64_t message_offset, message_size;
+	const char *queue_id;
+	const void *args;
+	size_t args_len;
+	const char *home;        /* OST_USER_NAMED: home folder; OST_USER_IDS: virtual_mailbox_base */
+	const char *path;        /* as in the request */
+	uint32_t uid, gid;
+	int spool_fd;            /* a mailbox in mail_spool_directory, opened and locked by the broker; -1: none */
+	/* Set by user_write(): what the core syncs before user_publish(); -1: nothing. Closed by the core. */
+	int file_fd;
+	/* Set by user_publish(): the folder (or file) that the core syncs before the result counts; -1: nothing. Closed. */
+	int dir_fd;
+	void *state;             /* the module's own, from user_write() to user_publish() */
+	struct ost_user_done done; /* preset to OST_SENT 2.0.0; set another status on failure */
+};
+
+struct ost_transport_ops {
+	struct ost_ops ops;
+	/* Reports each recipient once (host->report); whom nobody reports is deferred. May set up and keep connections
+	 * between calls in *self. */
+	void (*deliver)(void *self, struct ost_delivery *);
+	/* Optional: see above. Runs in a child that holds nothing but its job socket; config is as for open(), self is not
+	 * there. Jobs whose done.status is not OST_SENT after user_write() are not published. A job that was written and
+	 * cannot be published is undone by user_publish() itself. */
+	void (*user_write)(const void *config, struct ost_user_job *jobs, size_t n);
+	void (*user_publish)(const void *config, struct ost_user_job *jobs, size_t n);
+	/* Optional: called now and then (about once a second) by one thread, for closing idle connections. */
+	void (*idle)(void *self);
+};
+#define OST_TRANSPORT_SERIAL_DESTINATION 0x1u /* ops.flags: one delivery at a time to one nexthop is the default */
+
+#endif
