@@ -35,7 +35,8 @@ struct ost_answer; /* the caller's: fill with host->answer() and host->answer_wh
 struct ost_source {
 	uint32_t size;
 	bool (*next)(struct ost_source *, const char **key, size_t *klen, const char **value, size_t *vlen, int *line);
-	void (*complain)(struct ost_source *, int line, const char *text); /* a warning with file and line */
+	/* Call when a key comes again and neither flag below is set: the core warns in Postfix's words. The first stays. */
+	void (*duplicate)(struct ost_source *, int line, const char *key, size_t klen);
 	int fd;         /* write the new index here: a fresh file, renamed over the old one by the core */
 	uint32_t flags; /* OST_BUILD_* */
 };
