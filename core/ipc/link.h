@@ -19,7 +19,7 @@ struct ipc_message {
 	unsigned type;
 	const char *body; /* valid until the next receive */
 	size_t len;
-	int fds[IPC_FDS_MAX]; /* the receiver's to close; -1 when it has taken one */
+	int fds[IPC_FDS_MAX]; /* the receiver's to close */
 	int nfds;
 };
 

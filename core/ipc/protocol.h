@@ -23,7 +23,7 @@ enum ipc_type {
 
 	/* qmgr <-> bounce */
 	M_NOTICE = 30,       /* F_ID, F_SERIAL, F_ROUND, F_KIND, F_TICKET, F_RESULT groups (as above, F_ADDRESS) */
-	M_NOTICED,           /* F_ID, F_OK (1: stored, or not to be made at all; 0: try again) */
+	M_NOTICED,           /* F_ID, F_GOOD (1: stored, or not to be made at all; 0: try again) */
 
 	/* commands -> qmgr (over the instance's command socket) */
 	M_QUEUE_LIST = 40,   /* -> M_QUEUE_ENTRY …, M_QUEUE_END */
@@ -32,13 +32,13 @@ enum ipc_type {
 	M_QUEUE_END,
 	M_QUEUE_FLUSH,       /* all; or F_QUEUE_ID; or F_SITE (destination domain) -> M_QUEUE_REPLY */
 	M_QUEUE_CHANGE,      /* F_OP (enum queue_op), F_QUEUE_ID … or none for ALL, F_QUEUE restricts -> M_QUEUE_REPLY */
-	M_QUEUE_REPLY,       /* F_OK, F_COUNT, F_REASON */
+	M_QUEUE_REPLY,       /* F_GOOD, F_COUNT, F_REASON */
 
 	/* sendmail -> pickup (public socket) */
 	M_SUBMIT = 50,       /* envelope: F_SENDER, F_ADDRESS …, F_FLAGS; content follows */
 	M_SUBMIT_DATA,       /* raw bytes */
 	M_SUBMIT_END,        /* -> M_SUBMIT_REPLY */
-	M_SUBMIT_REPLY,      /* F_OK, F_QUEUE_ID, F_REASON, F_STATUS (sysexits) */
+	M_SUBMIT_REPLY,      /* F_GOOD, F_QUEUE_ID, F_REASON, F_STATUS (sysexits) */
 
 	/* agent <-> a user's child: deliver/userjob.h */
 	M_JOBS = 60, M_JOBS_DONE,
@@ -50,7 +50,7 @@ enum ipc_type {
 enum ipc_field {
 	F_ID = 1, F_SERIAL, F_TICKET, F_RECEIPT, F_QUEUE_ID, F_SENDER, F_ADDRESS, F_NEXTHOP, F_TRANSPORT, F_SERVICE, F_VERDICT,
 	F_RCPT, F_RCPT_GROUP, F_RESULT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC, F_FLAGS, F_LIMIT, F_FLIGHT, F_GONE,
-	F_ROUND, F_KIND, F_OK, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
+	F_ROUND, F_KIND, F_GOOD, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
 	F_FIELD_FIRST_FREE = 200,
 };
 
