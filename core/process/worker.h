@@ -42,6 +42,26 @@ unsigned worker_generation(const struct worker *);
 bool worker_rootless(const struct worker *);                    /* everything runs as one ordinary user */
 const char *worker_spool_path(const struct worker *);           /* inside the jail when chrooted */
 size_t worker_listeners(const struct worker *, const int **fds); /* the master's listening sockets, non-blocking */
+/* pickup and qmgr have one each, base/public/NAME (process/paths.h): SOCK_SEQPACKET for ipc links, open to every user, whom
+ * ipc_peer() names. */
+
+/* Role "user" alone: whom this process has become, and the link to the agent whose jobs it does. The link is the
+ * worker's; its end of file is the only word to stop. */
+struct worker_user {
+	const char *name; /* OST_USER_NAMED; "" for OST_USER_IDS */
+	unsigned uid, gid;
+	const char *home; /* OST_USER_NAMED: home folder; OST_USER_IDS: virtual_mailbox_base */
+};
+const struct worker_user *worker_user(const struct worker *);
+struct ipc_link *worker_job_link(const struct worker *);
+
+/* The root of the process's file system: queue_directory when chrooted, else "". A path of the configuration is put
+ * behind it by nobody: what is needed from outside the jail is opened in prepare(). */
+const char *worker_jail(const struct worker *);
+
+/* A read-only descriptor of a file that the configuration names: opened here while that is possible, by the master
+ * afterwards (or when only root may read it). The master watches it from then on: see WORKER_FILES. -1 with the reason. */
+int worker_open_file(struct worker *, const char *path, struct ost_why *);
 
 /* The process's one spool, opened at the first call with the view's parameters (spool/spool.h). Before the seal. */
 struct spool;
