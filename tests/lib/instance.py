@@ -198,14 +198,14 @@ class Instance:
         wait_for(queue_is_empty, seconds, step=0.1)
 
     def processes(self):
-        """pid -> role of the processes of this instance: the master and what descends from it."""
+        """pid -> "role service" of the processes of this instance: the master and what descends from it."""
         found = {}
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 argv = (p / "cmdline").read_bytes().split(b"\0")
                 if os.path.basename(argv[0]).startswith(b"ostler") and self.belongs(int(p.name)):
-                    role = argv[argv.index(b"--worker") + 1].decode() if b"--worker" in argv else "master"
-                    found[int(p.name)] = role
+                    at = argv.index(b"--worker") + 1 if b"--worker" in argv else 0
+                    found[int(p.name)] = b" ".join(argv[at:]).decode().strip() if at else "master"
         return found
 
     def belongs(self, pid):
