@@ -21,6 +21,12 @@ struct ost_mx {           /* one server of a destination, in the order to try */
 	bool ipv6;
 };
 
+/* For host->mail_servers(). */
+#define OST_SERVERS_MX      0x1u /* mail exchangers; without: the host's own addresses */
+#define OST_SERVERS_NATIVE  0x2u /* addresses by the system's ways (hosts file …), too */
+#define OST_SERVERS_SHUFFLE 0x4u
+#define OST_SERVERS_LOOPS   0x8u /* answer OST_DNS_LOOP when the best server is this machine, and leave out those behind it */
+
 enum ost_dns {
 	OST_DNS_OK = 0,
 	OST_DNS_NOTFOUND,  /* the name does not exist, or has no such record */
@@ -67,10 +73,12 @@ struct ost_host {
 	/* Does a step as a user: hands the job to the child that has become that user, where the module's user_write() and
 	 * user_publish() run. Waits; jobs that wait at the same time share their syncs. The outcome is in *done. */
 	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *done);
-	/* Servers for a domain (MX, then A/AAAA; RFC 5321 5.1), or for a host alone when mx is false. Bounded: at most max
-	 * entries are written to list, *count says how many. Sorted by preference, equal ones shuffled. */
-	enum ost_dns (*mail_servers)(const char *domain, bool mx, struct ost_mx *list, size_t max, size_t *count,
-				     int64_t deadline, struct ost_why *);
+	/* Servers for a domain (MX, then A/AAAA; RFC 5321 5.1), or for a host alone without OST_SERVERS_MX. An address
+	 * literal ("[1.2.3.4]", "[IPv6:::1]", or without the brackets) is its own answer. Bounded: at most max entries are
+	 * written to list, *count says how many. Sorted by preference; the addresses of one preference in random order with
+	 * OST_SERVERS_SHUFFLE. */
+	enum ost_dns (*mail_servers)(struct ost_instance *, const char *domain, unsigned flags, struct ost_mx *list,
+				     size_t max, size_t *count, int64_t deadline, struct ost_why *);
 	/* Connects to a numeric address; non-blocking descriptor of a TCP connection, or -1. bind: local address or NULL. */
 	int (*tcp_connect)(const char *address, uint16_t port, const char *bind, int64_t deadline, struct ost_why *);
 
@@ -88,6 +96,11 @@ struct ost_host {
 	/* Search orders of access(5) over a list of tables: by domain name and parents, by network address, by address. */
 	enum ost_found (*access_search)(const struct ost_tables *, enum ost_access_order, const char *object,
 					const char **value, struct ost_why *);
+
+	/* ---- transports: local mail that goes on elsewhere --------------------------------------------------------- */
+	/* Stores the message anew, for other recipients: aliases of local(8). True when it is on stable storage, so that the
+	 * recipient may be reported as sent; queue_id then names it. Each call makes a message. */
+	bool (*forward)(struct ost_delivery *, const struct ost_forward *, char queue_id[24], struct ost_why *);
 };
 
 #endif

@@ -52,10 +52,21 @@ struct ost_report {
 	const char *mta;        /* the remote's name, for notices' Remote-MTA; NULL: none */
 	const char *diagnostic; /* what the remote said, for notices' Diagnostic-Code ("550 5.1.1 …"); NULL: none */
 	uint32_t flags;         /* OST_REPORT_* */
+	uint32_t uses;          /* deliveries over this connection so far, for the log's conn_use=; 0: not told */
 };
 #define OST_REPORT_RELAYED_NO_DSN 0x1u /* sent to a server without DSN: with NOTIFY=SUCCESS the core tells "relayed" */
 #define OST_REPORT_DSN_PASSED_ON  0x2u /* the remote takes over NOTIFY */
 #define OST_REPORT_DESTINATION    0x4u /* deferred because of the destination (no connection), not the recipient */
+
+/* A message that goes on to other recipients: host->forward(). */
+struct ost_forward {
+	uint32_t size;
+	uint32_t rcpt;             /* of the delivery: whose ORCPT, NOTIFY and original address are kept */
+	const char *sender;        /* internal form */
+	const char *const *rcpts;  /* internal form, with a domain */
+	size_t nrcpts;
+	const char *prepend;       /* header lines, LF at each end, in front of the message: Received, Delivered-To */
+};
 
 /* ---- steps as a user ------------------------------------------------------------------------------------------- */
 
@@ -83,23 +94,26 @@ struct ost_user_done {
 	char text[400];
 };
 
-/* In the child that has become the user: one job. */
+/* One job, where it is done: in the child that has become the user (rootless: in the agent itself). */
 struct ost_user_job {
 	uint32_t size;
-	int message_fd;          /* read-only, sealed; content starts at message_offset */
+	int message_fd;          /* read-only, content starts at message_offset; -1: it is in memory */
+	const char *message;     /* the content in memory, or NULL: in message_fd */
 	uint64_t message_offset, message_size;
 	const char *queue_id;
 	const void *args;
 	size_t args_len;
 	const char *home;        /* OST_USER_NAMED: home folder; OST_USER_IDS: virtual_mailbox_base */
+	int home_fd;             /* that folder, O_PATH, to open paths beneath it; -1: it cannot be opened */
+	int home_error;          /* then: errno of open(2) */
 	const char *path;        /* as in the request */
 	uint32_t uid, gid;
 	int spool_fd;            /* a mailbox in mail_spool_directory, opened and locked by the broker; -1: none */
 	/* Set by user_write(): what the core syncs before user_publish(); -1: nothing. Closed by the core. */
 	int file_fd;
-	/* Set by user_publish(): the folder (or file) that the core syncs before the result counts; -1: nothing. Closed. */
+	/* Set by user_publish(): the folder that the core syncs before the result counts; -1: nothing. Closed by the core. */
 	int dir_fd;
-	void *state;             /* the module's own, from user_write() to user_publish() */
+	void *state;             /* the module's own, from user_write() to user_publish(), which frees it */
 	struct ost_user_done done; /* preset to OST_SENT 2.0.0; set another status on failure */
 };
 
@@ -109,8 +123,8 @@ struct ost_transport_ops {
 	 * between calls in *self. */
 	void (*deliver)(void *self, struct ost_delivery *);
 	/* Optional: see above. Runs in a child that holds nothing but its job socket; config is as for open(), self is not
-	 * there. Jobs whose done.status is not OST_SENT after user_write() are not published. A job that was written and
-	 * cannot be published is undone by user_publish() itself. */
+	 * there. Several threads may be in these calls, with different jobs. user_publish() gets every job: those with
+	 * done.status OST_SENT are to be published, the others (they failed, or their sync did) are to be undone. */
 	void (*user_write)(const void *config, struct ost_user_job *jobs, size_t n);
 	void (*user_publish)(const void *config, struct ost_user_job *jobs, size_t n);
 	/* Optional: called now and then (about once a second) by one thread, for closing idle connections. */
