@@ -20,8 +20,9 @@ void findings_add(struct findings *, enum finding_grade, const char *fmt, ...) _
 size_t findings_count(const struct findings *, const struct finding **list);
 bool findings_fatal(const struct findings *); /* is there a fatal one? */
 
-/* Reads the folder. Answers a config as far as it could be read, findings tell what is wrong; NULL only when main.cf or
- * master.cf cannot be read at all. `name=value` overrides (postconf -o) may be NULL. */
+/* Reads the folder. Answers a config as far as it could be read, findings tell what is wrong; NULL only when main.cf
+ * cannot be read at all. `name=value` overrides (postconf -o) may be NULL, and end with NULL.
+ * A bad value is a fatal finding, and its default takes its place. */
 struct config *config_read(const char *folder, const char *const *overrides, struct findings *);
 void config_destroy(struct config **);
 
@@ -38,7 +39,10 @@ const struct cfg_view *config_main_view(const struct config *); /* main.cf alone
 
 /* ---- master.cf ----------------------------------------------------------------------------------------------- */
 
-enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_FIFO, SERVICE_PASS };
+enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_FIFO, SERVICE_PASS, SERVICE_UNIX_DGRAM };
+const char *service_type_name(enum service_type); /* "inet", "unix-dgram" */
+
+struct dict;
 struct service {
 	const char *name;        /* column 1: "smtp", "127.0.0.1:10025", "private/x" */
 	enum service_type type;
@@ -49,11 +53,19 @@ struct service {
 	const char *command;     /* "smtpd" */
 	const char *const *argv; /* after the command, -o removed; NULL-terminated */
 	int line;                /* in master.cf */
-	const char *verbatim;    /* for postconf -M */
+	const char *verbatim;    /* the logical line as written */
+	const struct dict *overlay; /* its -o (config/dict.h); NULL: none */
 	const struct cfg_view *view; /* main.cf with this line's -o as far as its daemon reads them */
 };
 size_t config_services(const struct config *, const struct service *const **list);
 const struct service *config_service(const struct config *, const char *name, const char *command); /* either may be NULL */
+/* The unix service that a transport name stands for ("smtp" is an inet service as well). */
+const struct service *config_transport(const struct config *, const char *name);
+
+/* Built-in work of a service (an smtpd, pickup … line) that is a service of its own in Postfix: the view of the line that the
+ * service's cleanup_service_name or rewrite_service_name names; main.cf's when there is none. */
+enum config_role { ROLE_CLEANUP, ROLE_REWRITE };
+const struct cfg_view *config_role_view(const struct config *, const struct service *, enum config_role);
 
 /* ---- modules.cf ---------------------------------------------------------------------------------------------- */
 
@@ -62,6 +74,7 @@ struct module_line { /* "kind  name  file" */
 	const char *name, *file;
 	const char *where; /* "modules.cf: line 3", "modules.d/pgsql.cf: line 1" */
 };
+const char *module_kind_name(enum ost_kind); /* "table" */
 size_t config_modules(const struct config *, const struct module_line *const **list);
 
 #endif

@@ -54,4 +54,7 @@ enum daemon_bit {
 /* The bit of a master.cf command; 0 when no daemon of Postfix has that name (a module's transport, say). */
 unsigned daemon_bit(const char *command);
 
+/* The name of one bit, NULL when it is not exactly one. */
+const char *daemon_name(unsigned bit);
+
 #endif
