@@ -73,15 +73,12 @@ bool io_pread_full(int fd, void *p, size_t n, off_t at)
 	return true;
 }
 
-char *io_read_file(int dirfd, const char *path, size_t max, size_t *len)
+char *io_read_fd(int fd, size_t max, size_t *len)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return NULL;
 	struct buf b = BUF_INIT;
 	for (;;) {
 		buf_reserve(&b, 16384);
-		ssize_t n = read(fd, b.data + b.len, 16384);
+		ssize_t n = pread(fd, b.data + b.len, 16384, (off_t)b.len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0)
@@ -89,14 +86,22 @@ char *io_read_file(int dirfd, const char *path, size_t max, size_t *len)
 		if (n < 0 || b.len + (size_t)n > max) {
 			int error = n < 0 ? errno : EFBIG;
 			buf_free(&b);
-			io_close(&fd);
 			errno = error;
 			return NULL;
 		}
 		b.len += (size_t)n;
 	}
-	io_close(&fd);
 	return buf_steal(&b, len);
+}
+
+char *io_read_file(int dirfd, const char *path, size_t max, size_t *len)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return NULL;
+	char *text = io_read_fd(fd, max, len);
+	io_close(&fd);
+	return text;
 }
 
 static bool set_flag(int fd, int get, int set, int flag, bool on)

@@ -15,6 +15,8 @@ bool io_pwritev_all(int fd, struct iovec *iov, int count, off_t at); /* changes 
 bool io_pread_full(int fd, void *p, size_t n, off_t at);
 /* A whole small file into memory the caller frees (NUL-terminated), at most max bytes (EFBIG). */
 char *io_read_file(int dirfd, const char *path, size_t max, size_t *len);
+/* The same from a descriptor of a file; its offset is neither used nor moved. */
+char *io_read_fd(int fd, size_t max, size_t *len);
 bool io_set_nonblock(int fd, bool on);
 bool io_set_cloexec(int fd, bool on);
 /* Closes *fd when it is open (>= 0) and sets it to -1. Keeps errno. */

@@ -16,6 +16,11 @@ struct mod_provider { /* one thing that a loaded module provides */
 /* Once per process that may load modules, before the first mod_find(); keeps the list of modules.cf. The master, qmgr and
  * broker never call it. */
 void mod_init(const struct config *);
+/* Who may own module files beside root. Until it is called: the effective user at mod_init(), right when an ordinary user
+ * has started the system. Where root has, it is called with 0 before the first mod_find(). */
+void mod_trust_user(unsigned user);
+/* Modules are not loaded while the effective user is root. Test programs, which may run as root, say that it is fine. */
+void mod_permit_root(void);
 /* Loads the module when it is not loaded yet. NULL with the reason: not declared, not found, refused, after the seal. */
 const struct mod_provider *mod_find(enum ost_kind, const char *name, struct ost_why *);
 /* From here on nothing is loaded any more. */
@@ -36,13 +41,22 @@ void mod_survey(void (*each)(void *ctx, const struct mod_report *), void *ctx);
  * are writable by nobody else. */
 bool mod_file_trusted(const char *path, unsigned user, struct ost_why *);
 
-/* An instance: config struct filled from parameters, open() called. `view` gives main.cf's values; `name` is the table's
- * or service's name; `cf_file` (may be NULL) is the table's own .cf file with parameters. Entry points are called through
- * mod_enter()/mod_leave(), which note module and entry point for the master and serialize OST_SERIAL modules. */
 struct mod_instance;
+/* The files that an instance has read through host->file_open(): what the master watches and the jail must hold. */
+void mod_files_each(struct mod_instance *, void (*each)(void *ctx, const char *path), void *ctx);
+bool mod_files_changed(struct mod_instance *); /* is one of them another file now, or changed, or gone? */
+
+/* An instance: config struct filled from parameters, open() called. `view` gives main.cf's values (it must outlive the
+ * instance); `name` is the table's or service's name. Entry points are called through
+ * mod_enter()/mod_leave(), which note module and entry point for the master and serialize OST_SERIAL modules. */
 struct mod_instance *mod_open(const struct mod_provider *, const struct cfg_view *, const char *name, struct ost_why *);
 void mod_close(struct mod_instance **);
 void *mod_self(const struct mod_instance *);
+struct ost_instance *mod_handle(struct mod_instance *); /* what modules hold: ost_delivery.instance and the like */
+const struct cfg_view *mod_handle_view(const struct ost_instance *);
+/* Closes the instance as soon as no thread is inside it any more, at once or in a later call; with a pointer to NULL only
+ * what could not be closed before. Sets NULL. */
+void mod_retire(struct mod_instance **);
 const struct ost_ops *mod_ops(const struct mod_instance *);
 const void *mod_config(const struct mod_instance *);
 /* Without open(): the config struct alone, for user_write() in a user's child. */
@@ -52,10 +66,21 @@ void mod_enter(struct mod_instance *, const char *entry, int64_t deadline);
 void mod_leave(struct mod_instance *);
 
 /* The page shared with the master: which thread is in which module and entry point. mod_page_attach() is given the
- * mapping at start; mod_page_describe() is the master's: "module hash, lookup" of a dead worker, "" when in none. */
+ * mapping (zeros at first) at start, before any thread; mod_page_describe() is the
+ * master's: "module hash, lookup" of a dead worker; false and "" when it was in none. */
 enum { MOD_PAGE_SIZE = 65536 };
 void mod_page_attach(void *page);
 bool mod_page_describe(const void *page, char *text, size_t size);
+/* For the handler of fatal signals: notes that the calling thread is the one. Safe there. */
+void mod_page_mark_crash(void);
+/* For the watchdog: calls each (may be NULL) for every thread that has been in a module for more than twice the time that
+ * it was given; answers how many. now: clock_mono(). Texts are valid during the call. */
+struct mod_overdue {
+	int thread; /* gettid() */
+	int64_t since; /* microseconds past the limit */
+	const char *module, *entry;
+};
+size_t mod_page_overdue(const void *page, int64_t now, void (*each)(void *ctx, const struct mod_overdue *), void *ctx);
 
 extern const struct ost_host mod_host; /* what load() gets */
 

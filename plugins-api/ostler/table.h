@@ -19,6 +19,8 @@ enum ost_found {
 #define OST_TABLE_IMMEDIATE  0x1u /* answers without waiting: from memory or a local file */
 #define OST_TABLE_WHOLE_KEYS 0x2u /* patterns: asked with the whole key only, no partial addresses, no parent domains */
 #define OST_TABLE_UNSAFE     0x4u /* unfit for decisions on local delivery (values depend on remote text: tcp, regexp with $1) */
+#define OST_TABLE_CF_FILE    0x8u /* type:/path names a file of `parameter = value` lines with this table's parameters; type:name
+                                   * means name_parameter in main.cf. Without it a table's parameters are main.cf's */
 
 struct ost_query {
 	uint32_t size;    /* of this struct */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Host services: texts from modules, into the log, reasons and answers. Nothing that a module says is trusted. */
+#include "module/host_services.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sanitize.h"
+#include "module/answer.h"
+#include "module/hosts.h"
+#include "module/instance.h"
+
+void host_log(struct ost_instance *instance, enum ost_level level, const char *fmt, ...)
+{
+	(void)instance;
+	char text[2000];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	switch (level) {
+	case OST_LOG_WARNING:
+		log_warning("%s", text);
+		break;
+	case OST_LOG_ERROR:
+		log_error("%s", text);
+		break;
+	case OST_LOG_DEBUG:
+		log_debug("%s", text);
+		break;
+	default:
+		log_info("%s", text);
+	}
+}
+
+/* A reason, cleaned: it may quote what a server or a file said. */
+static void set_reason(struct ost_why *why, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void set_reason(struct ost_why *why, const char *fmt, va_list ap)
+{
+	char text[sizeof why->text];
+	vsnprintf(text, sizeof text, fmt, ap);
+	if (why)
+		sanitize_into(why->text, sizeof why->text, text, strlen(text), SANITIZE_LOG);
+}
+
+bool host_why(struct ost_why *why, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	set_reason(why, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+void host_answer(struct ost_answer *answer, const char *value, size_t len)
+{
+	answer->value = arena_strndup(answer->arena, value, len);
+	answer->len = len;
+}
+
+void host_answer_why(struct ost_answer *answer, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	set_reason(answer->why, fmt, ap);
+	va_end(ap);
+}
+
+const char *host_instance_name(const struct ost_instance *instance)
+{
+	return instance->core->name;
+}
+
+const char *host_parameter(const struct ost_instance *instance, const char *name)
+{
+	return instance->core->view ? cfg_lookup(instance->core->view, name) : NULL;
+}
+
+struct ost_tables *host_tables_open(struct ost_instance *instance, const char *spec, struct ost_why *why)
+{
+	return mod_tables()->open(instance->core->view, spec, why);
+}

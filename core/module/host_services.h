@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Host services that this folder does itself: the log, parameters, files, answers. Contracts: ostler/host.h. */
+#ifndef MODULE_HOST_SERVICES_H
+#define MODULE_HOST_SERVICES_H
+
+#include "ostler/host.h"
+
+void host_log(struct ost_instance *, enum ost_level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+bool host_why(struct ost_why *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *host_instance_name(const struct ost_instance *);
+const char *host_parameter(const struct ost_instance *, const char *name);
+int host_file_open(struct ost_instance *, const char *path, const char *suffix, struct ost_why *);
+struct ost_tables *host_tables_open(struct ost_instance *, const char *spec, struct ost_why *);
+void host_answer(struct ost_answer *, const char *value, size_t len);
+void host_answer_why(struct ost_answer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

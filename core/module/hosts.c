@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The host as modules see it: services of this folder, and those that other folders have installed. */
+#include "module/hosts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "module/host_services.h"
+#include "module/module.h"
+
+/* ---- where nothing is installed -------------------------------------------------------------------------------- */
+
+static struct ost_tables *no_tables_open(const struct cfg_view *view, const char *spec, struct ost_why *why)
+{
+	host_why(why, "tables cannot be used in this process: %s", spec);
+	return NULL;
+}
+static enum ost_found no_lookup(const struct ost_tables *tables, const char *key, const char **value, struct ost_why *why)
+{
+	host_why(why, "tables cannot be used in this process");
+	return OST_TEMPFAIL;
+}
+static enum ost_found no_lookup_address(const struct ost_tables *tables, const char *address, const char **value,
+					const char **extension, struct ost_why *why)
+{
+	return no_lookup(tables, address, value, why);
+}
+static enum ost_found no_access_search(const struct ost_tables *tables, enum ost_access_order order, const char *object,
+				       const char **value, struct ost_why *why)
+{
+	return no_lookup(tables, object, value, why);
+}
+static void no_report(struct ost_delivery *delivery, uint32_t rcpt, const struct ost_report *report)
+{
+	log_warning("a module reports a delivery in a process that makes none");
+}
+static int64_t no_content_read(struct ost_delivery *delivery, uint64_t at, void *p, size_t n)
+{
+	return -1;
+}
+static const char *no_content(struct ost_delivery *delivery, uint64_t *size)
+{
+	return NULL;
+}
+static void no_mark(struct ost_delivery *delivery)
+{
+}
+static void no_as_user(struct ost_delivery *delivery, const struct ost_user_request *request, struct ost_user_done *done)
+{
+	done->status = OST_DEFERRED;
+}
+static bool no_forward(struct ost_delivery *delivery, const struct ost_forward *forward, char queue_id[24],
+		       struct ost_why *why)
+{
+	return host_why(why, "this process stores no messages");
+}
+static enum ost_dns no_mail_servers(struct ost_instance *instance, const char *domain, unsigned flags,
+				    struct ost_mx *list, size_t max, size_t *count, int64_t deadline, struct ost_why *why)
+{
+	*count = 0;
+	host_why(why, "this process does not look up mail servers");
+	return OST_DNS_TEMPFAIL;
+}
+static int no_tcp_connect(const char *address, uint16_t port, const char *bind, int64_t deadline, struct ost_why *why)
+{
+	host_why(why, "this process makes no connections");
+	return -1;
+}
+static const char *no_field(const struct ost_session *session, const char *name)
+{
+	return NULL;
+}
+static void no_reply(struct ost_session *session, int code, const char *dsn, const char *text)
+{
+}
+static enum ost_verdict no_access_action(struct ost_session *session, const char *action, const char *kind,
+					 const char *object)
+{
+	return OST_CHECK_FAILED;
+}
+
+/* Files are opened where the process is, as the user that it is. */
+static int plain_open(const char *path, struct ost_why *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0) {
+		char text[128];
+		host_why(why, "%s", strerror_r(errno, text, sizeof text));
+	}
+	return fd;
+}
+
+static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup, no_lookup_address, no_access_search };
+static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
+						     no_forward };
+static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
+static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
+static const struct mod_files_ops plain_files = { plain_open };
+
+/* ---- what is installed; set at the start of a process, then constant --------------------------------------------- */
+
+static const struct mod_tables_ops *tables = &no_tables;
+static const struct mod_delivery_ops *delivery = &no_delivery;
+static const struct mod_net_ops *net = &no_net;
+static const struct mod_session_ops *session = &no_session;
+static const struct mod_files_ops *files = &plain_files;
+
+void mod_host_set_tables(const struct mod_tables_ops *ops)
+{
+	tables = ops ? ops : &no_tables;
+}
+void mod_host_set_delivery(const struct mod_delivery_ops *ops)
+{
+	delivery = ops ? ops : &no_delivery;
+}
+void mod_host_set_net(const struct mod_net_ops *ops)
+{
+	net = ops ? ops : &no_net;
+}
+void mod_host_set_session(const struct mod_session_ops *ops)
+{
+	session = ops ? ops : &no_session;
+}
+void mod_host_set_files(const struct mod_files_ops *ops)
+{
+	files = ops ? ops : &plain_files;
+}
+const struct mod_tables_ops *mod_tables(void)
+{
+	return tables;
+}
+const struct mod_files_ops *mod_files(void)
+{
+	return files;
+}
+
+/* ---- the way through --------------------------------------------------------------------------------------------- */
+
+static enum ost_found tables_lookup(const struct ost_tables *list, const char *key, const char **value, struct ost_why *why)
+{
+	return tables->lookup(list, key, value, why);
+}
+static enum ost_found tables_lookup_address(const struct ost_tables *list, const char *address, const char **value,
+					    const char **extension, struct ost_why *why)
+{
+	return tables->lookup_address(list, address, value, extension, why);
+}
+static struct ost_tables *tables_open(struct ost_instance *instance, const char *spec, struct ost_why *why)
+{
+	return host_tables_open(instance, spec, why);
+}
+static enum ost_found access_search(const struct ost_tables *list, enum ost_access_order order, const char *object,
+				    const char **value, struct ost_why *why)
+{
+	return tables->access_search(list, order, object, value, why);
+}
+static void report(struct ost_delivery *d, uint32_t rcpt, const struct ost_report *r)
+{
+	delivery->report(d, rcpt, r);
+}
+static int64_t content_read(struct ost_delivery *d, uint64_t at, void *p, size_t n)
+{
+	return delivery->content_read(d, at, p, n);
+}
+static const char *content(struct ost_delivery *d, uint64_t *size)
+{
+	return delivery->content(d, size);
+}
+static void mark_connected(struct ost_delivery *d)
+{
+	delivery->mark_connected(d);
+}
+static void as_user(struct ost_delivery *d, const struct ost_user_request *request, struct ost_user_done *done)
+{
+	delivery->as_user(d, request, done);
+}
+static bool forward(struct ost_delivery *d, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
+{
+	return delivery->forward(d, f, queue_id, why);
+}
+static enum ost_dns mail_servers(struct ost_instance *instance, const char *domain, unsigned flags, struct ost_mx *list,
+				 size_t max, size_t *count, int64_t deadline, struct ost_why *why)
+{
+	return net->mail_servers(instance, domain, flags, list, max, count, deadline, why);
+}
+static int tcp_connect(const char *address, uint16_t port, const char *bind, int64_t deadline, struct ost_why *why)
+{
+	return net->tcp_connect(address, port, bind, deadline, why);
+}
+static const char *session_field(const struct ost_session *s, const char *name)
+{
+	return session->session_field(s, name);
+}
+static void reply(struct ost_session *s, int code, const char *dsn, const char *text)
+{
+	session->reply(s, code, dsn, text);
+}
+static enum ost_verdict access_action(struct ost_session *s, const char *action, const char *kind, const char *object)
+{
+	return session->access_action(s, action, kind, object);
+}
+
+const struct ost_host mod_host = {
+	.size = sizeof mod_host,
+	.log = host_log,
+	.now = clock_mono,
+	.instance_name = host_instance_name,
+	.parameter = host_parameter,
+	.file_open = host_file_open,
+	.why = host_why,
+	.answer = host_answer,
+	.answer_why = host_answer_why,
+	.tables_lookup = tables_lookup,
+	.tables_lookup_address = tables_lookup_address,
+	.report = report,
+	.content_read = content_read,
+	.content = content,
+	.mark_connected = mark_connected,
+	.as_user = as_user,
+	.mail_servers = mail_servers,
+	.tcp_connect = tcp_connect,
+	.session_field = session_field,
+	.reply = reply,
+	.access_action = access_action,
+	.tables_open = tables_open,
+	.access_search = access_search,
+	.forward = forward,
+};

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "module/instance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "config/lines.h"
+#include "module/enter.h"
+#include "module/page.h"
+#include "module/params.h"
+#include "module/registry.h"
+#include "ostler/host.h"
+
+static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two lists */
+static struct mod_instance *retired; /* closed when nobody is inside any more */
+static struct mod_instance *kept;    /* for their configuration alone, until the end of the process */
+
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
+
+static const char *from_view(void *ctx, struct arena *a, const char *name)
+{
+	(void)a;
+	const struct mod_instance *in = ctx;
+	return in->view ? cfg_lookup(in->view, name) : NULL;
+}
+
+/* Parameters of a table whose name is no path: NAME_parameter in main.cf. */
+static const char *from_view_by_name(void *ctx, struct arena *a, const char *name)
+{
+	const struct mod_instance *in = ctx;
+	return in->view ? cfg_lookup(in->view, arena_printf(a, "%s_%s", in->name, name)) : NULL;
+}
+
+struct cf_file {
+	char *text;
+	size_t len;
+};
+
+/* The last `name = value` of a table's own file wins; $ has no meaning there. */
+static const char *from_cf_file(void *ctx, struct arena *a, const char *name)
+{
+	const struct cf_file *file = ctx;
+	const char *value = NULL;
+	struct lines lines;
+	struct logical_line line;
+	lines_open(&lines, file->text, file->len);
+	while (lines_next(&lines, &line)) {
+		size_t len = strcspn(line.text, " \t=");
+		const char *at = line.text + len + strspn(line.text + len, " \t");
+		if (line.orphan || *at != '=' || len != strlen(name) || strncmp(line.text, name, len) != 0)
+			continue;
+		at++;
+		value = arena_strdup(a, at + strspn(at, " \t"));
+	}
+	lines_close(&lines);
+	return value;
+}
+
+/* A table's own file holds passwords: it is read by the core, with the same care as an index. */
+static const void *config_from_file(struct mod_instance *in, struct ost_why *why)
+{
+	enum { CF_FILE_BYTES = 1 << 20 };
+	struct cf_file file = { 0 };
+	int fd = mod_host.file_open(&in->handle, in->name, "", why);
+	if (fd < 0)
+		return NULL;
+	file.text = io_read_fd(fd, CF_FILE_BYTES, &file.len);
+	io_close(&fd);
+	if (!file.text) {
+		why_errno(why, "read %s", in->name);
+		return NULL;
+	}
+	const void *config = params_fill(in->provider->ops, in->view, from_cf_file, &file, in->arena, why);
+	free(file.text);
+	return config;
+}
+
+static bool fill_config(struct mod_instance *in, struct ost_why *why)
+{
+	const struct ost_ops *ops = in->provider->ops;
+	struct ost_why inner = { "" };
+	bool own_file = in->provider->kind == OST_KIND_TABLE && (ops->flags & OST_TABLE_CF_FILE);
+	if (own_file && (in->name[0] == '/' || in->name[0] == '.'))
+		in->config = config_from_file(in, &inner);
+	else
+		in->config = params_fill(ops, in->view, own_file ? from_view_by_name : from_view, in, in->arena, &inner);
+	return in->config || why_set(why, "%s", inner.text);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static struct mod_instance *new_instance(const struct mod_provider *provider, const struct cfg_view *view, const char *name)
+{
+	struct mod_instance *in = MEM_NEW(struct mod_instance);
+	in->magic = MOD_INSTANCE_MAGIC;
+	in->provider = provider;
+	in->view = view;
+	in->arena = arena_new();
+	in->name = arena_strdup(in->arena, name);
+	in->serial = provider->ops->flags & OST_SERIAL;
+	in->handle.core = in;
+	in->page_module = page_module(provider->module);
+	pthread_mutex_init(&in->serial_lock, NULL);
+	pthread_mutex_init(&in->files_lock, NULL);
+	return in;
+}
+
+static void free_instance(struct mod_instance *in)
+{
+	pthread_mutex_destroy(&in->serial_lock);
+	pthread_mutex_destroy(&in->files_lock);
+	arena_destroy(&in->arena);
+	in->magic = 0;
+	free(in);
+}
+
+struct mod_instance *mod_open(const struct mod_provider *provider, const struct cfg_view *view, const char *name,
+			      struct ost_why *why)
+{
+	struct mod_instance *in = new_instance(provider, view, name);
+	struct ost_why inner = { "" };
+	bool ok = fill_config(in, why);
+	if (ok && provider->ops->open) {
+		mod_enter(in, "open", CLOCK_NEVER);
+		ok = provider->ops->open(&in->handle, in->config, &in->self, &inner);
+		mod_leave(in);
+		if (!ok)
+			why_set(why, "%s", inner.text[0] ? inner.text : "no reason given");
+	}
+	in->opened = ok;
+	if (!ok)
+		mod_close(&in);
+	return in;
+}
+
+void mod_close(struct mod_instance **inp)
+{
+	struct mod_instance *in = *inp;
+	if (!in)
+		return;
+	CHECK_MAGIC(in, MOD_INSTANCE_MAGIC);
+	if (in->opened && in->provider->ops->close) {
+		mod_enter(in, "close", CLOCK_NEVER);
+		in->provider->ops->close(in->self);
+		mod_leave(in);
+	}
+	free_instance(in);
+	*inp = NULL;
+}
+
+void mod_retire(struct mod_instance **inp)
+{
+	struct mod_instance *in = *inp;
+	*inp = NULL;
+	pthread_mutex_lock(&retired_lock);
+	if (in) {
+		in->next = retired;
+		retired = in;
+	}
+	for (struct mod_instance **at = &retired; *at;) {
+		struct mod_instance *old = *at;
+		if (mod_inside(old)) {
+			at = &old->next;
+			continue;
+		}
+		*at = old->next;
+		mod_close(&old);
+	}
+	pthread_mutex_unlock(&retired_lock);
+}
+
+void mod_instances_shutdown(void)
+{
+	struct mod_instance *none = NULL;
+	mod_retire(&none);
+	pthread_mutex_lock(&retired_lock);
+	while (kept) {
+		struct mod_instance *in = kept;
+		kept = in->next;
+		mod_close(&in);
+	}
+	pthread_mutex_unlock(&retired_lock);
+	mod_threads_shutdown();
+}
+
+/* ---- access ---------------------------------------------------------------------------------------------------- */
+
+void *mod_self(const struct mod_instance *in)
+{
+	return in->self;
+}
+
+const struct ost_ops *mod_ops(const struct mod_instance *in)
+{
+	return in->provider->ops;
+}
+
+const void *mod_config(const struct mod_instance *in)
+{
+	return in->config;
+}
+
+struct ost_instance *mod_handle(struct mod_instance *in)
+{
+	return &in->handle;
+}
+
+const struct cfg_view *mod_handle_view(const struct ost_instance *handle)
+{
+	return handle->core->view;
+}
+
+const void *mod_config_only(const struct mod_provider *provider, const struct cfg_view *view, const char *name,
+			    struct ost_why *why)
+{
+	struct mod_instance *in = new_instance(provider, view, name);
+	if (!fill_config(in, why)) {
+		mod_close(&in);
+		return NULL;
+	}
+	const void *config = in->config;
+	pthread_mutex_lock(&retired_lock);
+	in->next = kept;
+	kept = in;
+	pthread_mutex_unlock(&retired_lock);
+	return config;
+}
