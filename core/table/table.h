@@ -20,18 +20,28 @@ struct lookup { /* an answer */
 	struct ost_why why; /* with OST_TEMPFAIL and OST_BADTABLE */
 };
 
+/* Before the first module is loaded: lets modules use tables through their host (ostler/host.h). */
+void table_init(void);
 /* Opened once per process and text: a second mention shares the handle. Never NULL (see above); *why says what is wrong
  * with it, for `ostler check`; its text is "" when all is well. */
 struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
+/* The key as it is: folding case is the caller's (maps_find() does it). */
 enum ost_found table_lookup(struct table *, struct arena *, const char *key, size_t klen, struct lookup *);
 const char *table_name(const struct table *);
 unsigned table_flags(const struct table *); /* OST_TABLE_* */
-void table_reopen_all(void);  /* the master says that files changed */
-void table_close_all(void);   /* end of process */
+/* ASCII letters in lower case; answers key itself when it has no others. */
+const char *table_fold(struct arena *, const char *key);
+void table_reopen_all(void);  /* the master says that files changed: what is not as it was is opened anew, while others look up */
+/* The files that the open tables are made of: for the master to watch, and what a jail must hold. */
+void table_files_each(void (*each)(void *ctx, const char *path), void *ctx);
+void table_close_all(void);   /* end of process: tables, lists, matchlists */
 
-/* An empty list is NULL and finds nothing. */
+/* An empty list is NULL and finds nothing. Lives until table_close_all(). *why (may be NULL): the first table that cannot be
+ * used, "" when all can. */
 struct maps *maps_open(const struct cfg_view *, const char *spec, struct ost_why *);
 enum ost_found maps_find(const struct maps *, struct arena *, const char *key, struct lookup *); /* key is folded to lower case */
+
+bool maps_immediate(const struct maps *); /* do all answer from memory or a local file? */
 
 /* user+ext@domain, user@domain, user+ext, user (when the domain is local: own), @domain; patterns are asked with the whole
  * address alone. The extension that was stripped ("+ext") goes to *ext (in the arena, or NULL). Which forms are tried: */

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Open tables: one handle per process and text, a stand-in where a table cannot be opened, and what happens when a file
+ * that a table is made of changes. */
+#include "table/handle.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "module/answer.h"
+#include "module/enter.h"
+#include "module/module.h"
+#include "ostler/host.h"
+#include "table/maps.h"
+#include "table/match.h"
+
+#define TABLE_MAGIC 0x7461626cu
+enum { LOOKUP_SECONDS = 30, COMPLAIN_SECONDS = 1 };
+
+struct table {
+	unsigned magic;
+	struct table *next;
+	char *text;       /* as it was written: "proxy:hash:/etc/x"; the key of the handle */
+	const char *name; /* without "proxy:" */
+	const struct cfg_view *view;
+	const struct mod_provider *provider; /* NULL: the type is not there */
+	const struct ost_table_ops *ops;
+	unsigned flags;
+	struct mod_instance *_Atomic instance; /* NULL: a stand-in. Replaced by table_reopen_all() alone */
+	pthread_mutex_t why_lock;              /* guards why */
+	struct ost_why why;                    /* of the stand-in */
+	_Atomic int64_t complained;            /* clock_mono() of the last line about the stand-in */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list; held while a table is opened or reopened */
+static struct table *tables;
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+/* Splits "type:rest"; false with Postfix's words. */
+static bool split_type(const char *text, char *type, size_t size, const char **rest, struct ost_why *why)
+{
+	size_t len = strcspn(text, ":");
+	if (!text[len] || len == 0 || len >= size)
+		return why_set(why, "open dictionary: expecting \"type:name\" form instead of \"%s\"", text);
+	memcpy(type, text, len);
+	type[len] = '\0';
+	*rest = text + len + 1;
+	return true;
+}
+
+/* Opens an instance for the handle: its first one, or a fresh one. */
+static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
+{
+	char type[64];
+	const char *rest = "";
+	if (!split_type(t->name, type, sizeof type, &rest, why))
+		return NULL;
+	if (!t->provider) {
+		t->provider = mod_find(OST_KIND_TABLE, type, why);
+		if (!t->provider)
+			return NULL;
+		t->ops = (const struct ost_table_ops *)t->provider->ops;
+		t->flags = t->provider->ops->flags;
+	}
+	return mod_open(t->provider, t->view, rest, why);
+}
+
+static void set_why(struct table *t, const struct ost_why *why)
+{
+	pthread_mutex_lock(&t->why_lock);
+	t->why = *why;
+	pthread_mutex_unlock(&t->why_lock);
+}
+
+static struct table *new_table(const struct cfg_view *view, const char *text)
+{
+	struct table *t = MEM_NEW(struct table);
+	t->magic = TABLE_MAGIC;
+	t->text = mem_strdup(text);
+	t->name = t->text;
+	while (strncmp(t->name, "proxy:", 6) == 0) /* where this process may read the table itself */
+		t->name += 6;
+	t->view = view;
+	pthread_mutex_init(&t->why_lock, NULL);
+	struct ost_why why = { "" };
+	struct mod_instance *in = open_instance(t, &why);
+	if (!in) {
+		set_why(t, &why);
+		log_error("%s", why.text);
+	}
+	atomic_store(&t->instance, in);
+	t->next = tables;
+	tables = t;
+	return t;
+}
+
+struct table *table_open(const struct cfg_view *view, const char *text, struct ost_why *why)
+{
+	pthread_mutex_lock(&lock);
+	struct table *t = tables;
+	while (t && strcmp(t->text, text) != 0)
+		t = t->next;
+	if (!t)
+		t = new_table(view, text);
+	pthread_mutex_unlock(&lock);
+	if (why) {
+		pthread_mutex_lock(&t->why_lock);
+		*why = t->why;
+		pthread_mutex_unlock(&t->why_lock);
+	}
+	return t;
+}
+
+const char *table_name(const struct table *t)
+{
+	return t->name;
+}
+
+unsigned table_flags(const struct table *t)
+{
+	return t->flags;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------------------- */
+
+/* The stand-in's answer: never "not found". Logged at each use, but not more than once a second. */
+static enum ost_found stand_in(struct table *t, struct lookup *found)
+{
+	int64_t now = clock_mono(), last = atomic_load(&t->complained);
+	pthread_mutex_lock(&t->why_lock);
+	found->why = t->why;
+	pthread_mutex_unlock(&t->why_lock);
+	if ((last == 0 || now - last >= COMPLAIN_SECONDS * CLOCK_SECOND) &&
+	    atomic_compare_exchange_strong(&t->complained, &last, now))
+		log_warning("%s is unavailable. %s", t->name, found->why.text);
+	return OST_TEMPFAIL;
+}
+
+/* A module's answer is checked before anybody relies on it. */
+static enum ost_found checked(enum ost_found result, const struct ost_answer *answer, struct lookup *found)
+{
+	if (result == OST_FOUND && answer->value) {
+		found->value = answer->value;
+		found->len = answer->len;
+		return OST_FOUND;
+	}
+	if (result == OST_NOTFOUND || result == OST_TEMPFAIL || result == OST_BADTABLE)
+		return result;
+	why_set(&found->why, result == OST_FOUND ? "found, but the module gave no value" : "the module answered %d",
+		(int)result);
+	return OST_BADTABLE;
+}
+
+enum ost_found table_lookup(struct table *t, struct arena *a, const char *key, size_t klen, struct lookup *found)
+{
+	CHECK_MAGIC(t, TABLE_MAGIC);
+	found->value = NULL;
+	found->len = 0;
+	found->table = t->name;
+	found->why.text[0] = '\0';
+	if (mod_depth() >= MOD_DEPTH - 1) {
+		why_set(&found->why, "tables that ask tables are nested too deep");
+		return OST_TEMPFAIL;
+	}
+	int64_t deadline = clock_mono() + LOOKUP_SECONDS * CLOCK_SECOND;
+	struct mod_instance *in = mod_enter_shared(&t->instance, "lookup", deadline);
+	if (!in)
+		return stand_in(t, found);
+	struct ost_answer answer = { .arena = a, .why = &found->why };
+	struct ost_query query = { .size = sizeof query, .key = key, .klen = klen, .deadline = deadline };
+	enum ost_found result = t->ops->lookup(mod_self(in), &query, &answer);
+	mod_leave(in);
+	return checked(result, &answer, found);
+}
+
+bool table_walk(struct table *t, struct arena *a, table_entry_fn *each, void *ctx, struct ost_why *why)
+{
+	CHECK_MAGIC(t, TABLE_MAGIC);
+	struct mod_instance *in = mod_enter_shared(&t->instance, "walk", CLOCK_NEVER);
+	if (!in) {
+		struct lookup found;
+		stand_in(t, &found);
+		return why_set(why, "%s", found.why.text);
+	}
+	if (!t->ops->walk) {
+		mod_leave(in);
+		return why_set(why, "%s: this type of table cannot be listed", t->name);
+	}
+	struct ost_cursor *cursor = NULL;
+	enum ost_found result = OST_FOUND;
+	bool more = true;
+	struct ost_why inner = { "" };
+	while (more) {
+		arena_reset(a);
+		struct ost_answer key = { .arena = a, .why = &inner }, value = { .arena = a, .why = &inner };
+		result = t->ops->walk(mod_self(in), &cursor, &key, &value);
+		more = result == OST_FOUND && key.value && value.value &&
+		       each(ctx, key.value, key.len, value.value, value.len);
+	}
+	if (cursor && t->ops->cursor_free)
+		t->ops->cursor_free(mod_self(in), cursor);
+	mod_leave(in);
+	return result >= OST_NOTFOUND || why_set(why, "%s: %s", t->name, inner.text[0] ? inner.text : "cannot be listed");
+}
+
+/* ---- changes of files ------------------------------------------------------------------------------------------ */
+
+/* Puts a fresh instance in place of the present one, which is closed when the last thread has left it. */
+static void replace_instance(struct table *t)
+{
+	struct ost_why why = { "" };
+	struct mod_instance *old = atomic_load(&t->instance), *fresh = open_instance(t, &why);
+	if (!fresh) {
+		if (old)
+			log_warning("%s is not reopened, its old content stays in use: %s", t->name, why.text);
+		else
+			set_why(t, &why);
+		return;
+	}
+	atomic_store(&t->instance, fresh);
+	mod_retire(&old);
+}
+
+static void reopen(struct table *t)
+{
+	struct mod_instance *in = atomic_load(&t->instance);
+	if (in && !mod_files_changed(in))
+		return;
+	if (!in || !t->ops->reopen) {
+		replace_instance(t);
+		return;
+	}
+	struct ost_why why = { "" };
+	mod_enter(in, "reopen", CLOCK_NEVER);
+	bool ok = t->ops->reopen(mod_self(in), &why);
+	mod_leave(in);
+	if (!ok)
+		log_warning("%s is not reopened, its old content stays in use: %s", t->name, why.text);
+}
+
+void table_reopen_all(void)
+{
+	pthread_mutex_lock(&lock);
+	for (struct table *t = tables; t; t = t->next)
+		reopen(t);
+	pthread_mutex_unlock(&lock);
+	struct mod_instance *none = NULL;
+	mod_retire(&none);
+}
+
+void table_files_each(void (*each)(void *ctx, const char *path), void *ctx)
+{
+	pthread_mutex_lock(&lock);
+	for (struct table *t = tables; t; t = t->next) {
+		struct mod_instance *in = atomic_load(&t->instance);
+		if (in)
+			mod_files_each(in, each, ctx);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void table_close_all(void)
+{
+	maps_close_all();
+	match_close_all();
+	pthread_mutex_lock(&lock);
+	while (tables) {
+		struct table *t = tables;
+		tables = t->next;
+		struct mod_instance *in = atomic_load(&t->instance);
+		mod_close(&in);
+		pthread_mutex_destroy(&t->why_lock);
+		t->magic = 0;
+		free(t->text);
+		free(t);
+	}
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Host services: tables for modules. A list of tables is a struct maps to the core and a struct ost_tables to them; values
+ * live in the calling thread's memory until its next question. */
+#include <string.h>
+
+#include "base/log.h"
+#include "mail/address.h"
+#include "module/enter.h"
+#include "module/hosts.h"
+#include "table/maps.h"
+
+static const struct maps *to_maps(const struct ost_tables *tables)
+{
+	return (const struct maps *)(const void *)tables;
+}
+
+static struct ost_tables *open_tables(const struct cfg_view *view, const char *spec, struct ost_why *why)
+{
+	struct maps *m = maps_open(view, spec, why);
+	if (m)
+		m->local = matchlist_names(view, "mydestination", cfg_str(view, P_mydestination), NULL);
+	return (struct ost_tables *)(void *)m;
+}
+
+/* Hands the answer over. */
+static enum ost_found give(enum ost_found result, const struct lookup *found, const char **value, struct ost_why *why)
+{
+	if (value)
+		*value = result == OST_FOUND ? found->value : NULL;
+	if (result < OST_NOTFOUND)
+		why_set(why, "%s: %s", found->table ? found->table : "table", found->why.text[0] ? found->why.text : "lookup failed");
+	return result;
+}
+
+static enum ost_found lookup(const struct ost_tables *tables, const char *key, const char **value, struct ost_why *why)
+{
+	struct lookup found = { 0 };
+	return give(maps_find(to_maps(tables), mod_thread_arena(), key, &found), &found, value, why);
+}
+
+/* Is the domain one of mydestination, or $myorigin? */
+static bool is_own(const struct maps *m, struct arena *a, const char *address)
+{
+	const char *domain = address_domain(address);
+	struct lookup found;
+	if (!domain)
+		return true;
+	return strcasecmp(domain, cfg_str(m->view, P_myorigin)) == 0 ||
+	       matchlist_name(m->local, a, domain, &found) == OST_FOUND;
+}
+
+static enum ost_found lookup_address(const struct ost_tables *tables, const char *address, const char **value,
+				     const char **extension, struct ost_why *why)
+{
+	const struct maps *m = to_maps(tables);
+	struct lookup found = { 0 };
+	if (extension)
+		*extension = NULL;
+	if (!m)
+		return OST_NOTFOUND;
+	struct arena *a = mod_thread_arena();
+	enum ost_found result = maps_find_address(m, a, address, cfg_str(m->view, P_recipient_delimiter),
+						  is_own(m, a, address), ADDR_ALL, &found, extension);
+	return give(result, &found, value, why);
+}
+
+static enum ost_found access_search(const struct ost_tables *tables, enum ost_access_order order, const char *object,
+				    const char **value, struct ost_why *why)
+{
+	const struct maps *m = to_maps(tables);
+	struct lookup found = { 0 };
+	if (!m)
+		return OST_NOTFOUND;
+	return give(access_find(m, m->view, mod_thread_arena(), order, object, &found), &found, value, why);
+}
+
+static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search };
+
+void table_init(void)
+{
+	mod_host_set_tables(&ops);
+}
