@@ -5,6 +5,8 @@
 #ifndef SPOOL_SPOOL_H
 #define SPOOL_SPOOL_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "base/why.h"
 #include "spool/message.h"
