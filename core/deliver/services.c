@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/services.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/magic.h"
+#include "deliver/delivery.h"
+#include "deliver/forward.h"
+#include "deliver/userjob.h"
+#include "deliver/userrun.h"
+#include "module/hosts.h"
+#include "net/connect.h"
+#include "net/servers.h"
+
+/* The core's side of what a module was given. */
+static struct delivery *delivery_of(struct ost_delivery *pub)
+{
+	struct delivery *d = (struct delivery *)(void *)pub;
+	CHECK_MAGIC(d, AGENT_MAGIC);
+	return d;
+}
+
+static void serve_report(struct ost_delivery *pub, uint32_t rcpt, const struct ost_report *r)
+{
+	report_recipient(delivery_of(pub), rcpt, r);
+}
+
+static int64_t serve_content_read(struct ost_delivery *pub, uint64_t at, void *p, size_t n)
+{
+	return spool_stored_read(&delivery_of(pub)->stored, at, p, n);
+}
+
+static const char *serve_content(struct ost_delivery *pub, uint64_t *size)
+{
+	const struct delivery *d = delivery_of(pub);
+	*size = d->stored.size;
+	return d->stored.data;
+}
+
+static void serve_mark_connected(struct ost_delivery *pub)
+{
+	delivery_of(pub)->connected = clock_mono();
+}
+
+static void serve_as_user(struct ost_delivery *pub, const struct ost_user_request *r, struct ost_user_done *done)
+{
+	struct delivery *d = delivery_of(pub);
+	if (d->agent->users)
+		userjobs_run(d->agent->users, d, r, done);
+	else
+		user_failed(done, OST_DEFERRED, "4.3.5", "the transport has no second half");
+}
+
+static bool serve_forward(struct ost_delivery *pub, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
+{
+	return forward_message(delivery_of(pub), f, queue_id, why);
+}
+
+void services_register(struct agent *a)
+{
+	static const struct mod_delivery_ops delivery = {
+		.report = serve_report,
+		.content_read = serve_content_read,
+		.content = serve_content,
+		.mark_connected = serve_mark_connected,
+		.as_user = serve_as_user,
+		.forward = serve_forward,
+	};
+	static const struct mod_net_ops net = { .mail_servers = net_mail_servers, .tcp_connect = net_tcp_connect };
+	CHECK_MAGIC(a, AGENT_MAGIC);
+	mod_host_set_delivery(&delivery);
+	mod_host_set_net(&net);
+	net_servers_init(a->view);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/userjob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "deliver/userrun.h"
+#include "deliver/userwire.h"
+#include "ipc/protocol.h"
+#include "process/broker.h"
+
+#define USERJOBS_MAGIC 0x55736a6fu
+
+/* How many groups of one user's jobs are under way at a time: more, smaller groups wait less, fewer share more. */
+enum { PARALLEL = 4 };
+static const int64_t answer_time = 600 * CLOCK_SECOND;
+
+struct waiter { /* a thread in userjobs_run(), on its stack */
+	struct waiter *next;
+	struct delivery *delivery;
+	const struct ost_user_request *request;
+	struct ost_user_done *done;
+	bool finished;
+	pthread_cond_t wake;
+};
+
+struct group { /* the jobs of one user; there while somebody waits for it */
+	struct group *next;
+	enum ost_user_kind kind;
+	char *name;
+	uint32_t uid, gid;
+	struct waiter *first, **last; /* not yet taken up */
+	unsigned running, users;      /* groups under way; threads in userjobs_run() */
+};
+
+struct userjobs {
+	unsigned magic;
+	const struct agent *agent;
+	const void *config;
+	struct broker_client *broker;
+	pthread_mutex_t lock; /* guards groups, all in them, and waiter.next and .finished */
+	struct group *groups;
+};
+
+struct userjobs *userjobs_new(const struct agent *agent, const void *config, struct broker_client *broker)
+{
+	struct userjobs *u = MEM_NEW(struct userjobs);
+	u->magic = USERJOBS_MAGIC;
+	u->agent = agent;
+	u->config = config;
+	u->broker = broker;
+	pthread_mutex_init(&u->lock, NULL);
+	return u;
+}
+
+void userjobs_destroy(struct userjobs **up)
+{
+	struct userjobs *u = *up;
+	if (!u)
+		return;
+	CHECK_MAGIC(u, USERJOBS_MAGIC);
+	assert(!u->groups);
+	pthread_mutex_destroy(&u->lock);
+	u->magic = 0;
+	free(u);
+	*up = NULL;
+}
+
+/* ---- a batch of one user's jobs ------------------------------------------------------------------------------------ */
+
+struct batch {
+	struct waiter *w[USER_BATCH];
+	struct ost_user_job jobs[USER_BATCH];
+	size_t n;
+};
+
+static void fail_all(struct batch *b, enum ost_delivered status, const char *dsn, const char *text)
+{
+	for (size_t i = 0; i < b->n; i++)
+		user_failed(b->w[i]->done, status, dsn, "%s", text);
+}
+
+static const char *request_name(const struct ost_user_request *r)
+{
+	return r->name ? r->name : "";
+}
+
+/* Makes job i from its waiter; the content stays in memory, or becomes a descriptor when it is large. */
+static bool make_job(struct batch *b, size_t i, bool remote)
+{
+	const struct waiter *w = b->w[i];
+	const struct spool_stored *s = &w->delivery->stored;
+	struct ost_user_job *j = &b->jobs[i];
+	user_job_init(j);
+	j->queue_id = w->delivery->pub.queue_id;
+	j->args = w->request->args;
+	j->args_len = w->request->args_len;
+	j->path = w->request->path ? w->request->path : "";
+	j->uid = w->request->uid;
+	j->gid = w->request->gid;
+	j->message_size = s->size;
+	if (s->data && (!remote || s->size <= USER_INLINE_MAX))
+		j->message = s->data;
+	else
+		j->message_fd = spool_stored_fd(s, &j->message_offset);
+	return j->message || j->message_fd >= 0;
+}
+
+static void close_jobs(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		io_close(&b->jobs[i].message_fd);
+		io_close(&b->jobs[i].spool_fd);
+	}
+}
+
+/* A job that cannot be made fails alone: it changes places with the last one. */
+static void make_jobs(struct batch *b, bool remote)
+{
+	for (size_t i = 0; i < b->n;) {
+		if (make_job(b, i, remote)) {
+			i++;
+			continue;
+		}
+		user_failed(b->w[i]->done, OST_DEFERRED, "4.3.0", "cannot pass the message on: out of resources");
+		b->w[i] = b->w[--b->n];
+	}
+}
+
+/* ---- rootless: here ------------------------------------------------------------------------------------------------ */
+
+static bool is_own_group(gid_t gid)
+{
+	gid_t list[256];
+	int n = getgroups(256, list);
+	for (int i = 0; i < n; i++)
+		if (list[i] == gid)
+			return true;
+	return gid == getegid();
+}
+
+/* The user and home folder of a batch; false: it has failed. */
+static bool own_user(struct userjobs *u, struct batch *b, struct arena *a, const char **home, uint32_t *uid, uint32_t *gid)
+{
+	const struct ost_user_request *r = b->w[0]->request;
+	if (r->kind == OST_USER_IDS) {
+		*uid = r->uid;
+		*gid = r->gid;
+		*home = cfg_str(u->agent->view, P_virtual_mailbox_base);
+		if ((int64_t)r->uid < cfg_int(u->agent->view, P_virtual_minimum_uid)) {
+			log_warning("user id %u is below virtual_minimum_uid", r->uid);
+			fail_all(b, OST_DEFERRED, "4.3.5", "mail system configuration error");
+			return false;
+		}
+	} else {
+		struct passwd pw, *found = NULL;
+		char *space = arena_alloc(a, 16384);
+		int error = getpwnam_r(request_name(r), &pw, space, 16384, &found);
+		if (!found) {
+			fail_all(b, error ? OST_DEFERRED : OST_BOUNCED, error ? "4.3.0" : "5.1.1",
+				 error ? "user lookup error" : arena_printf(a, "unknown user: \"%s\"", request_name(r)));
+			return false;
+		}
+		*uid = pw.pw_uid;
+		*gid = pw.pw_gid;
+		*home = pw.pw_dir;
+	}
+	if (*uid == 0 || *uid != geteuid() || !is_own_group(*gid)) {
+		log_warning("cannot deliver as user id %u, group id %u: started by an ordinary user, Ostler writes its own "
+			    "mailboxes only", *uid, *gid);
+		fail_all(b, OST_DEFERRED, "4.3.5", "mail system configuration error");
+		return false;
+	}
+	return true;
+}
+
+static void run_here(struct userjobs *u, struct batch *b)
+{
+	struct arena *a = arena_new();
+	const char *home = "";
+	uint32_t uid = 0, gid = 0;
+	if (own_user(u, b, a, &home, &uid, &gid)) {
+		int home_fd = *home ? open(home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+		int error = *home ? errno : ENOENT;
+		make_jobs(b, false);
+		for (size_t i = 0; i < b->n; i++) {
+			b->jobs[i].home = home;
+			b->jobs[i].home_fd = home_fd;
+			b->jobs[i].home_error = home_fd < 0 ? error : 0;
+			b->jobs[i].uid = uid;
+			b->jobs[i].gid = gid;
+		}
+		if (b->n > 0)
+			user_run(u->agent->ops, u->config, b->jobs, b->n);
+		for (size_t i = 0; i < b->n; i++)
+			*b->w[i]->done = b->jobs[i].done;
+		close_jobs(b);
+		io_close(&home_fd);
+	}
+	arena_destroy(&a);
+}
+
+/* ---- as root's instance: in a child --------------------------------------------------------------------------------- */
+
+/* A mailbox directly in mail_spool_directory is opened and locked by the broker. False: this job has failed. */
+static bool open_spool_mailbox(struct userjobs *u, struct batch *b, size_t i)
+{
+	const struct waiter *w = b->w[i];
+	struct ost_why why = { .text = "" };
+	bool retry = false;
+	if (w->request->kind != OST_USER_NAMED || b->jobs[i].path[0] != '/')
+		return true;
+	b->jobs[i].spool_fd = broker_mailbox_open(u->broker, request_name(w->request), b->jobs[i].path, &retry, &why);
+	if (b->jobs[i].spool_fd >= 0)
+		return true;
+	user_failed(w->done, OST_DEFERRED, retry ? "4.2.0" : "4.3.0", "cannot update mailbox %s for user %s. %s",
+		    b->jobs[i].path, request_name(w->request), why.text);
+	return false;
+}
+
+/* Mailbox files are few and locked one at a time: the same one twice in a batch would wait for itself. */
+static bool mailbox_in_batch(const struct batch *b, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (b->jobs[i].spool_fd >= 0 && strcmp(b->jobs[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* Sends the jobs and takes their answers; false: the child is not to be used again. */
+static bool ask_child(struct batch *b, struct ipc_link *link)
+{
+	struct ost_user_done *done[USER_BATCH];
+	struct ipc_message m;
+	bool alive = true;
+	ipc_cork(link);
+	for (size_t i = 0; i < b->n && alive; i++) {
+		done[i] = b->w[i]->done;
+		alive = userwire_send(link, &b->jobs[i], i + 1 == b->n);
+	}
+	alive = ipc_uncork(link) && alive;
+	if (alive && ipc_receive(link, &m, clock_mono() + answer_time) == IPC_GOT && m.type == M_JOBS_DONE &&
+	    userwire_answered(&m, done, b->n))
+		return true;
+	fail_all(b, OST_DEFERRED, "4.3.0", "the process that writes as the user died or gave no answer");
+	return false;
+}
+
+static void run_in_child(struct userjobs *u, struct batch *b)
+{
+	struct broker_child *child = NULL;
+	struct ost_why why = { .text = "" };
+	const struct ost_user_request *r = b->w[0]->request;
+	enum broker_refusal refusal = broker_take(u->broker, r, &child, &why);
+	if (refusal == BROKER_OK) {
+		bool healthy = b->n == 0 || ask_child(b, broker_child_link(child));
+		broker_put(u->broker, &child, healthy);
+		return;
+	}
+	if (refusal == BROKER_NO_USER)
+		for (size_t i = 0; i < b->n; i++)
+			user_failed(b->w[i]->done, OST_BOUNCED, "5.1.1", "unknown user: \"%s\"", request_name(r));
+	else
+		fail_all(b, OST_DEFERRED, refusal == BROKER_REFUSED ? "4.3.5" : "4.3.0",
+			 refusal == BROKER_REFUSED ? "mail system configuration error" : "cannot become the user now");
+	if (refusal != BROKER_NO_USER)
+		log_warning("cannot deliver as %s%s%u: %s", request_name(r), *request_name(r) ? "" : "user id ",
+			    *request_name(r) ? 0u : r->uid, why.text);
+}
+
+/* The jobs of a batch whose mailboxes the broker opens go one after the other where they meet in one file. */
+static void run_remote(struct userjobs *u, struct batch *b)
+{
+	make_jobs(b, true);
+	struct batch *part = MEM_NEW(struct batch);
+	for (size_t at = 0; at < b->n;) {
+		for (part->n = 0; at < b->n; at++) {
+			if (mailbox_in_batch(part, part->n, b->jobs[at].path))
+				break;
+			if (!open_spool_mailbox(u, b, at)) {
+				io_close(&b->jobs[at].message_fd);
+				continue;
+			}
+			part->w[part->n] = b->w[at];
+			part->jobs[part->n++] = b->jobs[at];
+		}
+		if (part->n > 0)
+			run_in_child(u, part);
+		for (size_t i = 0; i < part->n; i++)
+			if (part->jobs[i].spool_fd >= 0)
+				broker_mailbox_done(u->broker, request_name(part->w[i]->request), part->jobs[i].path);
+		close_jobs(part);
+	}
+	free(part);
+}
+
+/* ---- who runs it ----------------------------------------------------------------------------------------------------- */
+
+/* The group of this user, made when it is not there. The lock is held. */
+static struct group *group_of(struct userjobs *u, const struct ost_user_request *r)
+{
+	struct group *g = u->groups;
+	while (g && !(g->kind == r->kind &&
+		      (r->kind == OST_USER_IDS ? g->uid == r->uid && g->gid == r->gid :
+						 strcmp(g->name, request_name(r)) == 0)))
+		g = g->next;
+	if (!g) {
+		g = MEM_NEW(struct group);
+		g->kind = r->kind;
+		g->name = mem_strdup(request_name(r));
+		g->uid = r->uid;
+		g->gid = r->gid;
+		g->last = &g->first;
+		g->next = u->groups;
+		u->groups = g;
+	}
+	g->users++;
+	return g;
+}
+
+/* The lock is held. */
+static void group_leave(struct userjobs *u, struct group *g)
+{
+	if (--g->users > 0)
+		return;
+	struct group **at = &u->groups;
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	free(g->name);
+	free(g);
+}
+
+/* Takes up what waits, does it, and wakes those it was for. The lock is held, but not while the work is done. */
+static void run_batch(struct userjobs *u, struct group *g)
+{
+	struct batch *b = MEM_NEW(struct batch);
+	struct waiter *mine[USER_BATCH];
+	size_t n = 0;
+	while (g->first && n < USER_BATCH) {
+		mine[n] = b->w[n] = g->first;
+		g->first = g->first->next;
+		n++;
+	}
+	if (!g->first)
+		g->last = &g->first;
+	b->n = n;
+	g->running++;
+	pthread_mutex_unlock(&u->lock);
+	if (u->broker)
+		run_remote(u, b);
+	else
+		run_here(u, b);
+	free(b);
+	pthread_mutex_lock(&u->lock);
+	g->running--;
+	for (size_t i = 0; i < n; i++) {
+		mine[i]->finished = true;
+		pthread_cond_signal(&mine[i]->wake);
+	}
+	if (g->first)
+		pthread_cond_signal(&g->first->wake);
+}
+
+void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done)
+{
+	struct waiter w = { .delivery = d, .request = r, .done = done };
+	CHECK_MAGIC(u, USERJOBS_MAGIC);
+	pthread_cond_init(&w.wake, NULL);
+	pthread_mutex_lock(&u->lock);
+	struct group *g = group_of(u, r);
+	*g->last = &w;
+	g->last = &w.next;
+	while (!w.finished) {
+		if (g->first && g->running < PARALLEL)
+			run_batch(u, g);
+		else
+			pthread_cond_wait(&w.wake, &u->lock);
+	}
+	group_leave(u, g);
+	pthread_mutex_unlock(&u->lock);
+	pthread_cond_destroy(&w.wake);
+}

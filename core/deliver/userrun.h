@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Jobs done as a user, several at a time: written, synced, published, synced. In the child that has become the user, or,
+ * rootless, in the agent itself. */
+#ifndef DELIVER_USERRUN_H
+#define DELIVER_USERRUN_H
+
+#include "ostler/transport.h"
+
+enum { USER_BATCH = 64 }; /* most jobs in one group */
+
+/* Presets what a job starts with. */
+void user_job_init(struct ost_user_job *);
+/* Does them all; each job's done says how it went. Its descriptors file_fd and dir_fd are closed. */
+void user_run(const struct ost_transport_ops *, const void *config, struct ost_user_job *jobs, size_t n);
+/* Sets a failure. */
+void user_failed(struct ost_user_done *, enum ost_delivered, const char *dsn, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif
