@@ -24,6 +24,12 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 /* RFC 3461 RET. */
 enum { RET_UNSET = 0, RET_FULL = 1, RET_HDRS = 2 };
 
+/* Fields that a later version wrote and this one does not know: kept as they are. Zeros for who makes an envelope. */
+struct spool_extra {
+	const char *data;
+	size_t len;
+};
+
 struct spool_rcpt {
 	const char *address;   /* local@domain as it is to be delivered, internal form (unquoted) */
 	const char *original;  /* what the client said, before alias expansion; NULL: the same */
@@ -37,6 +43,7 @@ struct spool_rcpt {
 	const char *reason;    /* of the last attempt, sanitized, one line */
 	const char *mta;       /* remote MTA of the last attempt, for notices ("dns; host"), or NULL */
 	const char *diagnostic; /* what that MTA said ("smtp; 550 …"), or NULL */
+	struct spool_extra extra;
 };
 
 enum {
@@ -76,6 +83,9 @@ struct spool_envelope {
 	const char *submitter;  /* login name of the local submitter */
 	uint64_t notice_of;     /* this is a notice about that serial, 0: it is not … */
 	uint32_t notice_round;  /* … made in that round: (notice_of, notice_round) is stored once */
+	uint32_t rounds;       /* rounds of notices about this message that have been stored */
+	const char *named;     /* the identity of spool_draft_commit_named(), or NULL */
+	struct spool_extra extra;
 	struct spool_attr *attrs; /* milter macros kept for notices, and what later versions add */
 	size_t nattrs;
 	struct spool_rcpt *rcpts; /* the index of a recipient never changes */

@@ -11,6 +11,7 @@
 #include "base/why.h"
 #include "spool/message.h"
 
+struct sys_call;
 struct spool;        /* an opened spool folder; one per process, shared by all its threads */
 struct spool_writer; /* stores new messages: owns one journal segment at a time */
 struct spool_draft;  /* one message on its way in; one thread at a time */
@@ -22,6 +23,9 @@ struct spool_options { /* zeros mean the defaults in spool/README.md */
 	uint64_t memory_budget;   /* of all drafts of this process; beyond it they go to files */
 	uint64_t min_free;        /* acceptance stops below this many bytes free (queue_minfree, message size, reserve) */
 	bool long_queue_ids;
+	/* For tests alone: asked before each step that changes the disk (spool/sys.h). */
+	int (*hook)(void *ctx, const struct sys_call *);
+	void *hook_ctx;
 };
 
 /* Makes the folders that are missing (mode 0700). The folder's owner is the caller. */
@@ -56,10 +60,10 @@ void spool_draft_write(struct spool_draft *, const void *p, size_t n);
 uint64_t spool_draft_size(const struct spool_draft *);
 /* Puts bytes in front of all content: the Received header that is known only at the end. Once, before the commit. */
 void spool_draft_prepend(struct spool_draft *, const void *p, size_t n);
-/* Stores envelope and content. Sets *serial and *size of the record itself. Not blocking for longer than it takes to
- * queue, unless this thread becomes the leader of a batch; done() is called exactly once, perhaps before this returns,
- * perhaps from another thread, after the message is durable or refused. The draft is consumed. env is read before this
- * returns. */
+/* Stores envelope and content; the record's serial and size are the draft's. Not blocking for longer than it takes to
+ * queue, unless this thread becomes the leader of a batch or the message is in a file; done() is called exactly once,
+ * perhaps before this returns, perhaps from another thread, after the message is durable or refused. The draft is
+ * consumed. env is read before this returns. */
 typedef void spool_done_fn(void *ctx, enum spool_outcome);
 void spool_draft_commit(struct spool_draft **, const struct spool_envelope *, spool_done_fn *, void *ctx);
 /* The same, waiting. */
@@ -68,6 +72,10 @@ void spool_draft_discard(struct spool_draft **); /* accepts NULL */
 /* For pickup: stores under an identity made from `name` (128 random bits in hex). SPOOL_STORED also when it is there
  * already, so that a crash between storing and removing the maildrop file makes no second message. Waits. */
 enum spool_outcome spool_draft_commit_named(struct spool_draft **, const struct spool_envelope *, const char *name);
+/* When the maildrop file has been removed: the identity need not be remembered any longer. */
+void spool_named_forget(struct spool *, const char *name);
+/* The identities that are remembered: pickup forgets those whose maildrop file is gone when it starts. */
+void spool_named_each(struct spool *, void (*each)(void *ctx, const char *name), void *ctx);
 
 /* ---- fetching ------------------------------------------------------------------------------------------------ */
 
@@ -80,6 +88,7 @@ struct spool_stored { /* a verified copy of a message */
 	uint64_t size;
 	int fd;                     /* a large message's file, read-only, or -1 */
 	uint64_t fd_offset;         /* the content starts here in fd */
+	void *memory;               /* what data lies in */
 };
 /* Reads the message a ticket (from qmgr) names; verified before it answers FETCH_OK. Free with spool_stored_free(). */
 enum spool_fetched spool_fetch(struct spool *, const void *ticket, size_t len, struct spool_stored *, struct ost_why *);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spool/draft.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+
+enum { FIRST_ROOM = 6 * 1024, FLUSH_AT = 64 * 1024 };
+
+struct spool_draft *spool_draft_new(struct spool_writer *w)
+{
+	CHECK_MAGIC(w, WRITER_MAGIC);
+	struct spool_draft *d = MEM_NEW(struct spool_draft);
+	struct ost_why why;
+	d->magic = DRAFT_MAGIC;
+	d->writer = w;
+	d->file.fd = -1;
+	atomic_fetch_add(&w->drafts, 1);
+	if (!serial_draw(w->spool, &d->serial, &why)) {
+		d->error = errno == ENOSPC || errno == EDQUOT ? errno : EIO;
+		log_error("spool: no serial for a new message: %s", why.text);
+	}
+	buf_reserve(&d->text, DRAFT_ROOM + FIRST_ROOM);
+	d->text.len = DRAFT_ROOM;
+	return d;
+}
+
+uint64_t spool_draft_serial(const struct spool_draft *d)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	return d->serial;
+}
+
+uint64_t spool_draft_size(const struct spool_draft *d)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	return d->size;
+}
+
+/* Brings the budget up to date; true: the process is over it. */
+static bool over_budget(struct spool_draft *d)
+{
+	struct spool *s = d->writer->spool;
+	uint64_t more = d->text.cap - d->counted; /* wraps when it is less, and so does the sum */
+	if (more == 0)
+		return false;
+	d->counted = d->text.cap;
+	return atomic_fetch_add(&s->draft_bytes, more) + more > s->options.memory_budget;
+}
+
+bool draft_flush(struct spool_draft *d)
+{
+	if (d->text.len == 0)
+		return true;
+	if (!file_write(&d->file, d->text.data, d->text.len))
+		return false;
+	sum_stream_add(d->sum, d->text.data, d->text.len);
+	buf_truncate(&d->text, 0);
+	return true;
+}
+
+void draft_to_file(struct spool_draft *d)
+{
+	if (!file_create(d->writer->spool, d->serial, -1, NULL, &d->file)) {
+		d->error = errno;
+		return;
+	}
+	d->streaming = true;
+	d->sum = sum_stream_new(d->serial);
+	buf_consume(&d->text, DRAFT_ROOM);
+	if (!draft_flush(d))
+		d->error = errno;
+	buf_free(&d->text);
+	buf_reserve(&d->text, FLUSH_AT);
+	over_budget(d);
+}
+
+void spool_draft_write(struct spool_draft *d, const void *p, size_t n)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	d->size += n;
+	if (d->error || n == 0)
+		return;
+	if (d->streaming) {
+		buf_add(&d->text, p, n);
+		if (d->text.len >= FLUSH_AT && !draft_flush(d))
+			d->error = errno;
+		return;
+	}
+	buf_add(&d->text, p, n);
+	if (d->text.len - DRAFT_ROOM > d->writer->spool->options.file_threshold || over_budget(d))
+		draft_to_file(d);
+}
+
+void spool_draft_prepend(struct spool_draft *d, const void *p, size_t n)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	assert(d->prefix.len == 0 && n <= UINT32_MAX);
+	buf_add(&d->prefix, p, n);
+	d->size += n;
+}
+
+/* The envelope as the record has it. */
+static struct spool_envelope as_stored(const struct spool_draft *d, const struct spool_envelope *env)
+{
+	struct spool_envelope e = *env;
+	e.serial = d->serial;
+	e.size = d->size;
+	e.sender = e.sender ? e.sender : "";
+	return e;
+}
+
+void draft_lay_out(struct spool_draft *d, const struct spool_envelope *env)
+{
+	struct buf *t = &d->text;
+	struct spool_envelope e = as_stored(d, env);
+	size_t room = DRAFT_ROOM, prefix = d->prefix.len;
+	if (RECORD_HEAD + prefix > room) {
+		size_t shift = RECORD_HEAD + prefix - room;
+		buf_reserve(t, shift);
+		memmove(t->data + room + shift, t->data + room, t->len - room);
+		t->len += shift;
+		room += shift;
+	}
+	size_t start = room - prefix - RECORD_HEAD;
+	if (prefix > 0)
+		memcpy(t->data + start + RECORD_HEAD, d->prefix.data, prefix);
+	d->body_at = t->len;
+	envelope_put(t, &e);
+	d->body_len = t->len - d->body_at;
+	const char *content = t->data + start + RECORD_HEAD;
+	d->item.record = t->data + start;
+	d->item.len = t->len - start;
+	d->item.head = (struct record_head){
+		.kind = RECORD_MESSAGE,
+		.serial = d->serial,
+		.content_off = RECORD_HEAD,
+		.prefix_len = (uint32_t)prefix,
+		.content_len = d->size,
+		.body_len = (uint32_t)d->body_len,
+		.content_sum = record_content_sum(d->serial, content, d->size, (uint32_t)prefix),
+		.body_sum = record_body_sum(d->serial, t->data + d->body_at, d->body_len),
+	};
+}
+
+bool draft_seal(struct spool_draft *d, const struct spool_envelope *env, struct buf *body)
+{
+	struct spool_envelope e = as_stored(d, env);
+	envelope_put(body, &e);
+	if (!draft_flush(d))
+		return false;
+	sum_stream_add(d->sum, d->prefix.data, d->prefix.len);
+	return file_seal(&d->file, d->prefix.data, (uint32_t)d->prefix.len, sum_stream_end(&d->sum), body->data,
+			 (uint32_t)body->len);
+}
+
+void draft_free(struct spool_draft *d)
+{
+	struct spool_writer *w = d->writer;
+	atomic_fetch_sub(&w->spool->draft_bytes, d->counted);
+	if (d->sum)
+		(void)sum_stream_end(&d->sum);
+	file_close(&d->file);
+	buf_free(&d->text);
+	buf_free(&d->prefix);
+	d->magic = 0;
+	free(d);
+	atomic_fetch_sub(&w->drafts, 1);
+}
+
+void spool_draft_discard(struct spool_draft **dp)
+{
+	struct spool_draft *d = *dp;
+	*dp = NULL;
+	if (!d)
+		return;
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	file_abandon(&d->file);
+	draft_free(d);
+}
