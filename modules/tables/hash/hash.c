@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "ostler/host.h"
+#include "shared/textmap.h"
 
 #define HASH_MAGIC 0x68617368u /* "hash" */
 
 struct hash {
 	unsigned magic;
 	struct cdb db; /* mapped; copied for each lookup, because a search keeps its place in it */
+	struct textmap *text; /* in place of db: the source, while the index is Berkeley's; else NULL */
 };
 
 static const struct ost_host *host;
@@ -25,6 +27,33 @@ static bool hash_load(const struct ost_host *the_host, struct ost_why *why)
 {
 	(void)why;
 	host = the_host;
+	return true;
+}
+
+/* Is it a file of Berkeley DB (hash or btree, either byte order), as Postfix leaves them behind? */
+static bool is_berkeley(int fd)
+{
+	static const uint32_t magics[] = { 0x00061561, 0x61150600, 0x00053162, 0x62310500 };
+	uint32_t word;
+	if (pread(fd, &word, sizeof word, 12) != sizeof word)
+		return false;
+	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+		if (word == magics[i])
+			return true;
+	return false;
+}
+
+/* Uses the text file until somebody runs postmap. */
+static bool use_source(struct hash *h, struct ost_instance *instance, const char *name, struct ost_why *why)
+{
+	struct ost_why inner = { "" };
+	h->text = textmap_load(host, instance, name, &inner);
+	if (!h->text)
+		return host->why(why, "%s.db is a Berkeley DB file: run \"postmap hash:%s\"; meanwhile %s", name, name,
+				 inner.text);
+	host->log(instance, OST_LOG_WARNING,
+		  "%s.db is a Berkeley DB file, which is not read: the text file %s is used in its place; run \"postmap hash:%s\" "
+		  "(or postalias, newaliases) to make an index", name, name, name);
 	return true;
 }
 
@@ -58,10 +87,13 @@ static bool hash_open(struct ost_instance *instance, const void *config, void **
 	if (fd < 0)
 		return false;
 	struct hash *h = calloc(1, sizeof *h);
-	bool ok = h ? map_index(h, fd, name, why) : host->why(why, "out of memory");
+	bool ok = !h		    ? host->why(why, "out of memory")
+		  : is_berkeley(fd) ? use_source(h, instance, name, why)
+				    : map_index(h, fd, name, why);
 	if (ok) {
 		h->magic = HASH_MAGIC;
-		warn_when_older(instance, fd, name);
+		if (!h->text)
+			warn_when_older(instance, fd, name);
 		*self = h;
 	} else {
 		free(h);
@@ -74,13 +106,18 @@ static void hash_close(void *self)
 {
 	struct hash *h = self;
 	h->magic = 0;
-	cdb_free(&h->db);
+	if (h->text)
+		textmap_free(h->text);
+	else
+		cdb_free(&h->db);
 	free(h);
 }
 
 static enum ost_found hash_lookup(void *self, const struct ost_query *query, struct ost_answer *answer)
 {
 	const struct hash *h = self;
+	if (h->text)
+		return textmap_lookup(host, h->text, query, answer);
 	struct cdb db = h->db;
 	int found = query->klen > UINT32_MAX ? 0 : cdb_find(&db, query->key, (unsigned)query->klen);
 	const void *value = found > 0 ? cdb_getdata(&db) : NULL;
@@ -94,31 +131,35 @@ static enum ost_found hash_lookup(void *self, const struct ost_query *query, str
 	return OST_FOUND;
 }
 
-struct ost_cursor {
-	unsigned at; /* libcdb's place */
-};
-
-static enum ost_found hash_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value)
+/* A cursor holds libcdb's place in the file. */
+static enum ost_found walk_index(const struct hash *h, struct ost_cursor **cursor, struct ost_answer *key,
+				 struct ost_answer *value)
 {
-	const struct hash *h = self;
 	struct cdb db = h->db;
-	struct ost_cursor *c = *cursor;
-	if (!c) {
-		c = *cursor = calloc(1, sizeof *c);
-		if (!c)
+	unsigned *at = (unsigned *)(void *)*cursor;
+	if (!at) {
+		at = calloc(1, sizeof *at);
+		if (!at)
 			return OST_TEMPFAIL;
-		cdb_seqinit(&c->at, &db);
+		*cursor = (struct ost_cursor *)(void *)at;
+		cdb_seqinit(at, &db);
 	}
-	int more = cdb_seqnext(&c->at, &db);
+	int more = cdb_seqnext(at, &db);
 	const void *k = more > 0 ? cdb_getkey(&db) : NULL, *v = more > 0 ? cdb_getdata(&db) : NULL;
 	if (more > 0 && k && v) {
 		host->answer(key, k, cdb_keylen(&db));
 		host->answer(value, v, cdb_datalen(&db));
 		return OST_FOUND;
 	}
-	free(c);
+	free(at);
 	*cursor = NULL;
 	return more == 0 ? OST_NOTFOUND : OST_BADTABLE;
+}
+
+static enum ost_found hash_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value)
+{
+	const struct hash *h = self;
+	return h->text ? textmap_walk(host, h->text, cursor, key, value) : walk_index(h, cursor, key, value);
 }
 
 static void hash_cursor_free(void *self, struct ost_cursor *cursor)
