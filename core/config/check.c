@@ -1,8 +1,223 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
 #include "config/internal.h"
+#include "config/usage.h"
+#include "config/value.h"
+
+/* One run of config_check(). */
+struct check {
+	const struct config *config;
+	bool (*known)(void *ctx, const char *name);
+	void *ctx;
+	struct findings *findings;
+	struct arena *arena;
+	const struct usage *usage;
+	const char **ignored; /* ostler_ignore_parameters */
+};
+
+/* ---- parameters ---------------------------------------------------------------------------------------------- */
+
+static const char *const grade_texts[] = {
+	[CFG_MISSING] = "not yet supported: it has no effect",
+	[CFG_NO_EFFECT] = "has no effect in Ostler",
+	[CFG_WEAKENS] = "not yet supported: what it protects is not protected",
+};
+
+static void warn(const struct check *k, const struct dict_entry *e, const char *text)
+{
+	findings_add(k->findings, FINDING_WARNING, "%s: %s: %s", e->where, e->name, text);
+}
+
+static bool is_ignored(const struct check *k, const char *name)
+{
+	for (const char **i = k->ignored; *i; i++)
+		if (!strcmp(*i, name))
+			return true;
+	return false;
+}
+
+/* Does the setting mean what the default means? */
+static bool is_default(const struct cfg_view *v, const struct dict_entry *e, const char *defval)
+{
+	struct buf set = BUF_INIT, usual = BUF_INIT;
+	bool overlay = v->overlay != NULL;
+	bool same = !strcmp(e->value, defval) ||
+		    (view_expand(v, overlay, e->name, e->value, &set, NULL) &&
+		     view_expand(v, overlay, e->name, defval, &usual, NULL) && !strcmp(buf_str(&set), buf_str(&usual)));
+	buf_free(&set);
+	buf_free(&usual);
+	return same;
+}
+
+/* A parameter that is known and does nothing. */
+static void check_unsupported(const struct check *k, const struct cfg_view *v, const struct dict_entry *e,
+			      const struct param *p)
+{
+	if (p->grade == CFG_IMPLEMENTED || p->grade == CFG_SILENT || is_ignored(k, e->name) ||
+	    is_default(v, e, p->defval))
+		return;
+	warn(k, e, grade_texts[p->grade]);
+}
+
+/* "<service>_destination_concurrency_limit" and the like. */
+static void check_derived(const struct check *k, const struct cfg_view *v, const struct dict_entry *e,
+			  const struct param_family *family, size_t service_len)
+{
+	const struct param *base = param_find(family->defval + 1);
+	char *service = mem_strndup(e->name, service_len);
+	struct buf text = BUF_INIT;
+	struct ost_why why;
+	int64_t number;
+	const char *near = param_nearest(e->name);
+	if (!config_service(k->config, service, NULL) && !usage_has(k->usage, e->name))
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: master.cf has no service \"%s\"%s%s%s", e->where,
+			     e->name, service, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	bool ok = view_expand(v, v->overlay != NULL, e->name, e->value, &text, &why);
+	if (ok && family->type != CFG_STR)
+		ok = base->grade == CFG_IMPLEMENTED ?
+			     value_parse(base, value_unit(base->defval), buf_str(&text), &number, &why) :
+			     value_parse_type(family->type, value_unit(base->defval), buf_str(&text), &number, &why);
+	if (!ok)
+		findings_add(k->findings, FINDING_FATAL, "%s: %s: %s", e->where, e->name, why.text);
+	else
+		check_unsupported(k, v, e, base);
+	buf_free(&text);
+	free(service);
+}
+
+/* A name that is in no table. */
+static void check_unknown(const struct check *k, const struct cfg_view *v, const struct dict_entry *e)
+{
+	struct buf text = BUF_INIT;
+	struct ost_why why;
+	if (!view_expand(v, v->overlay != NULL, e->name, e->value, &text, &why))
+		findings_add(k->findings, FINDING_FATAL, "%s: %s: %s", e->where, e->name, why.text);
+	buf_free(&text);
+	if (usage_has(k->usage, e->name) || (k->known && k->known(k->ctx, e->name)))
+		return;
+	const char *near = param_nearest(e->name);
+	if (near)
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: unknown parameter; did you mean %s?", e->where,
+			     e->name, near);
+	else
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where, e->name, e->name,
+			     e->value);
+}
+
+/* One setting, as this view sees it. */
+static void check_setting(const struct check *k, const struct cfg_view *v, const struct dict_entry *e)
+{
+	const char *successor = param_successor(e->name);
+	const struct param *p = param_find(e->name);
+	size_t service_len = 0;
+	const struct param_family *family = p ? NULL : param_family_of(e->name, &service_len);
+	if (successor && !is_ignored(k, e->name))
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: deprecated: use %s instead", e->where, e->name,
+			     successor);
+	if (p)
+		check_unsupported(k, v, e, p);
+	else if (family)
+		check_derived(k, v, e, family, service_len);
+	else if (!successor)
+		check_unknown(k, v, e);
+}
+
+static void check_main(const struct check *k)
+{
+	const struct dict_entry *const *list;
+	size_t n = dict_list(k->config->main, DICT_AS_SET, &list, k->arena);
+	for (size_t i = 0; i < n; i++)
+		check_setting(k, k->config->view, list[i]);
+}
+
+/* ---- services ------------------------------------------------------------------------------------------------ */
+
+/* Postfix's daemons whose work the core does, whether it gives them a process or not. */
+enum {
+	BUILT_IN = BY_SMTPD | BY_CLEANUP | BY_TRIVIAL_REWRITE | BY_PICKUP | BY_QMGR | BY_BOUNCE | BY_FLUSH | BY_SHOWQ |
+		   BY_VERIFY | BY_PROXYMAP | BY_TLSPROXY | BY_TLSMGR | BY_ANVIL | BY_SCACHE | BY_POSTLOGD,
+};
+
+/* Is there a module for the transport? */
+static bool is_declared(const struct config *c, const char *transport)
+{
+	for (size_t i = 0; i < c->module_count; i++)
+		if (c->modules[i]->kind == OST_KIND_TRANSPORT && !strcmp(c->modules[i]->name, transport))
+			return true;
+	return false;
+}
+
+/* Delivery agents: each is a module's work. */
+enum { AGENTS = BY_SMTP | BY_LMTP | BY_LOCAL | BY_VIRTUAL | BY_PIPE | BY_ERROR | BY_DISCARD };
+
+/* Column 8: something that this program or a module does? */
+static void check_command(const struct check *k, const struct service *s)
+{
+	unsigned bit = daemon_bit(s->command);
+	if ((bit & BUILT_IN) || is_declared(k->config, s->command))
+		return;
+	const char *what = (bit & AGENTS) ? "modules.cf declares no such transport: mail for it waits"
+			   : bit	  ? "not yet supported: the service is not started"
+					  : "neither a daemon nor a transport that modules.cf declares";
+	findings_add(k->findings, bit ? FINDING_WARNING : FINDING_FATAL, "master.cf: line %d: %s: %s", s->line,
+		     s->command, what);
+}
+
+/* A name that a daemon's other parameters refer to reaches it through them. */
+static bool is_referred_to(const struct service *s, const char *name)
+{
+	size_t len = strlen(name);
+	const struct param *p;
+	for (size_t i = 0; (p = param_at(i)) != NULL; i++) {
+		const char *text = (p->daemons & s->view->daemons) ? view_raw(s->view, true, p->name) : NULL;
+		for (const char *at = text; at && (at = strstr(at, name)) != NULL; at += len)
+			if (at > text && strchr("${( ", at[-1]) && strchr("}):? ", at[len]))
+				return true;
+	}
+	return false;
+}
+
+/* One -o. */
+static void check_override(const struct check *k, const struct service *s, const struct dict_entry *e)
+{
+	const struct param *p = param_find(e->name);
+	const struct param_family *family = p ? NULL : param_family_of(e->name, NULL);
+	unsigned readers = p ? p->daemons : family ? family->daemons : BY_ALL;
+	if (!(readers & s->view->daemons) && !is_referred_to(s, e->name))
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: %s does not read this parameter: it has no effect",
+			     e->where, e->name, s->command);
+	else
+		check_setting(k, s->view, e);
+}
+
+static void check_services(const struct check *k)
+{
+	for (size_t i = 0; i < k->config->service_count; i++) {
+		const struct service *s = k->config->services[i];
+		const struct dict_entry *const *list;
+		size_t n = s->overlay ? dict_list(s->overlay, DICT_AS_SET, &list, k->arena) : 0;
+		check_command(k, s);
+		for (size_t j = 0; j < n; j++)
+			check_override(k, s, list[j]);
+	}
+}
+
+void config_check_with(const struct config *c, bool (*known)(void *ctx, const char *name), void *ctx,
+		       struct findings *findings)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	struct check k = { .config = c, .known = known, .ctx = ctx, .findings = findings, .arena = arena_new() };
+	k.usage = usage_new(c, known, ctx, k.arena);
+	k.ignored = cfg_split(k.arena, cfg_str(c->view, P_ostler_ignore_parameters));
+	check_main(&k);
+	check_services(&k);
+	arena_destroy(&k.arena);
+}
 
 void config_check(const struct config *c, struct findings *findings)
 {
-	CHECK_MAGIC(c, CONFIG_MAGIC);
-	(void)findings;
+	config_check_with(c, NULL, NULL, findings);
 }

@@ -110,30 +110,27 @@ static const char **folder_names(struct config *c, const char *folder)
 	return names;
 }
 
-/* modules.cf and modules.d/ of a folder; shown with this prefix. */
-static void read_module_files(struct config *c, const char *folder, const char *prefix, struct findings *findings)
+/* modules.cf (by its path) and the modules.d/ beside it; shown with this prefix. */
+static void read_module_files(struct config *c, const char *path, const char *prefix, struct findings *findings)
 {
-	char *sub = mem_printf("%s/modules.d", folder);
-	read_file(c, folder, "modules.cf", arena_printf(c->arena, "%smodules.cf", prefix), true, findings);
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	const char *folder = slash ? arena_strndup(c->arena, path, (size_t)(slash - path)) : ".";
+	const char *sub = arena_printf(c->arena, "%s/modules.d", folder);
+	read_file(c, folder, base, arena_printf(c->arena, "%s%s", prefix, base), true, findings);
 	for (const char **name = folder_names(c, sub); *name; name++)
 		read_file(c, sub, *name, arena_printf(c->arena, "%smodules.d/%s", prefix, *name), true, findings);
-	free(sub);
 }
 
-/* All files of the configuration. False: no main.cf. */
-static bool read_files(struct config *c, struct findings *findings)
+/* The folder's own list of modules, or the one that main.cf names. */
+static void read_modules(struct config *c, struct findings *findings)
 {
-	if (!read_file(c, c->folder, "main.cf", "main.cf", true, findings))
-		return false;
-	read_file(c, c->folder, "master.cf", "master.cf", true, findings);
-	char *own = mem_printf("%s/modules.cf", c->folder);
-	c->postfix = access(own, F_OK) != 0;
-	free(own);
-	if (!c->postfix)
-		read_module_files(c, c->folder, "", findings);
-	else
-		read_module_files(c, OST_CONFDIR, OST_CONFDIR "/", findings);
-	return true;
+	const char *path = cfg_str(c->view, P_ostler_modules_file);
+	if (!c->postfix) {
+		read_module_files(c, arena_printf(c->arena, "%s/modules.cf", c->folder), "", findings);
+		return;
+	}
+	const char *slash = strrchr(path, '/');
+	read_module_files(c, path, slash ? arena_strndup(c->arena, path, (size_t)(slash - path) + 1) : "", findings);
 }
 
 /* ---- making sense of them ------------------------------------------------------------------------------------ */
@@ -171,14 +168,20 @@ static void check_bytes(const struct config *c, struct findings *findings)
 			findings_add(findings, FINDING_FATAL, "%s: the file contains a NUL byte", c->files[i].name);
 }
 
-/* From texts to parameters, views, services and modules. */
-static void make_sense(struct config *c, struct findings *findings)
+/* From main.cf to parameters and the main view. */
+static void parse_main(struct config *c, struct findings *findings)
 {
-	const struct config_file *master = find_file(c, "master.cf");
 	check_bytes(c, findings);
 	maincf_parse(c, find_file(c, "main.cf"), findings);
 	apply_overrides(c, findings);
 	c->view = view_new(c, NULL, BY_ALL, "", "ostler", findings);
+}
+
+/* From the other texts to services and modules. */
+static void parse_others(struct config *c, struct findings *findings)
+{
+	const struct config_file *master = find_file(c, "master.cf");
+	check_bytes(c, findings);
 	if (master)
 		mastercf_parse(c, master, findings);
 	for (size_t i = 0; i < c->file_count; i++)
@@ -196,11 +199,17 @@ struct config *config_read(const char *folder, const char *const *overrides, str
 	struct config *c = config_new(absolute);
 	free(absolute);
 	c->overrides = copy_overrides(c, overrides);
-	if (!read_files(c, findings)) {
+	if (!read_file(c, c->folder, "main.cf", "main.cf", true, findings)) {
 		config_destroy(&c);
 		return NULL;
 	}
-	make_sense(c, findings);
+	char *own = mem_printf("%s/modules.cf", c->folder);
+	c->postfix = access(own, F_OK) != 0;
+	free(own);
+	parse_main(c, findings);
+	read_file(c, c->folder, "master.cf", "master.cf", true, findings);
+	read_modules(c, findings);
+	parse_others(c, findings);
 	return c;
 }
 
@@ -276,7 +285,8 @@ static struct config *config_from_bytes(const char *data, size_t len, struct ost
 		return NULL;
 	}
 	struct findings *findings = findings_new();
-	make_sense(c, findings);
+	parse_main(c, findings);
+	parse_others(c, findings);
 	if (findings_fatal(findings)) {
 		const struct finding *list;
 		size_t n = findings_count(findings, &list), i = 0;

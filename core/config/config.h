@@ -34,8 +34,16 @@ struct config *config_from_snapshot(int fd, struct ost_why *);
 /* All that can be checked without opening a module: unknown names, bad values, duplicate services, -o that its daemon
  * does not read, parameters that have no effect. (Maps and modules are checked by core/process/check.) */
 void config_check(const struct config *, struct findings *);
+/* The same; `known` answers whether a name that the core does not know is a parameter of a module. */
+void config_check_with(const struct config *, bool (*known)(void *ctx, const char *name), void *ctx, struct findings *);
 
 const struct cfg_view *config_main_view(const struct config *); /* main.cf alone */
+
+/* For postconf: every name that means something here (the tables', those derived from the services of master.cf, those of
+ * the administrator's own that others use), sorted; in the arena. */
+size_t config_names(const struct config *, struct arena *, const char *const **list);
+const char *config_set_value(const struct config *, const char *name);     /* as main.cf has it; NULL: not set */
+const char *config_default_value(const struct config *, const char *name); /* before expansion; NULL: no such name */
 
 /* ---- master.cf ----------------------------------------------------------------------------------------------- */
 
@@ -54,6 +62,7 @@ struct service {
 	const char *const *argv; /* after the command, -o removed; NULL-terminated */
 	int line;                /* in master.cf */
 	const char *verbatim;    /* the logical line as written */
+	const char *const *arguments; /* all that follows the command, in order, with "-o" and "name=value" */
 	const struct dict *overlay; /* its -o (config/dict.h); NULL: none */
 	const struct cfg_view *view; /* main.cf with this line's -o as far as its daemon reads them */
 };

@@ -12,7 +12,7 @@ struct slot {
 struct dict {
 	struct arena *arena;
 	struct slot **slots; /* a power of two of chains */
-	size_t size, count;
+	size_t size, count, sets;
 };
 
 /* FNV-1a: the keys are an administrator's, not a stranger's. */
@@ -74,6 +74,7 @@ const char *dict_set(struct dict *d, const char *name, const char *value, const 
 	}
 	s->entry.value = arena_strdup(d->arena, value);
 	s->entry.where = arena_strdup(d->arena, where);
+	s->entry.number = d->sets++;
 	return before;
 }
 
@@ -83,20 +84,27 @@ const struct dict_entry *dict_get(const struct dict *d, const char *name)
 	return s ? &s->entry : NULL;
 }
 
-static int compare_entries(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
 	const struct dict_entry *const *x = a, *const *y = b;
 	return strcmp((*x)->name, (*y)->name);
 }
 
-size_t dict_sorted(const struct dict *d, const struct dict_entry *const **list, struct arena *arena)
+static int compare_numbers(const void *a, const void *b)
+{
+	const struct dict_entry *const *x = a, *const *y = b;
+	return (*x)->number < (*y)->number ? -1 : (*x)->number > (*y)->number;
+}
+
+size_t dict_list(const struct dict *d, enum dict_order order, const struct dict_entry *const **list,
+		 struct arena *arena)
 {
 	const struct dict_entry **all = arena_alloc(arena, (d->count + 1) * sizeof *all);
 	size_t n = 0;
 	for (size_t i = 0; i < d->size; i++)
 		for (const struct slot *s = d->slots[i]; s; s = s->next)
 			all[n++] = &s->entry;
-	qsort(all, n, sizeof *all, compare_entries);
+	qsort(all, n, sizeof *all, order == DICT_BY_NAME ? compare_names : compare_numbers);
 	*list = all;
 	return n;
 }

@@ -174,23 +174,23 @@ static bool parse_columns(const struct entry *e)
 	return true;
 }
 
-/* One name=value behind -o. */
-static bool add_override(struct entry *e, char *text)
+/* One name=value behind -o; answers it in the form in which postconf shows it, NULL when it is bad. */
+static const char *add_override(struct entry *e, char *text)
 {
 	struct ost_why why;
 	char *name, *value;
 	if (!text) {
 		findings_add(e->findings, FINDING_FATAL, "%s: -o without name=value", e->where);
-		return false;
+		return NULL;
 	}
 	if (!split_assignment(text, &name, &value, &why)) {
 		findings_add(e->findings, FINDING_FATAL, "%s: -o: %s", e->where, why.text);
-		return false;
+		return NULL;
 	}
 	if (!e->overlay)
 		e->overlay = dict_new(e->config->arena);
 	dict_set(e->overlay, name, value, arena_printf(e->config->arena, "%s: -o", e->where));
-	return true;
+	return arena_printf(e->config->arena, "%s=%s", name, value);
 }
 
 /* Is the word an option of Postfix's daemons (which pipe and spawn have as well, in front of their own words)? */
@@ -202,18 +202,24 @@ static bool is_override(const char *word)
 /* What stands behind the command: -o goes to the overlay, the rest to argv. */
 static bool parse_arguments(struct entry *e, char *text)
 {
-	size_t count = 0;
-	const char **argv = arena_alloc(e->config->arena, (strlen(text) + 2) * sizeof *argv);
+	size_t count = 0, total = 0, room = strlen(text) + 2;
+	const char **argv = arena_alloc(e->config->arena, room * sizeof *argv);
+	const char **all = arena_alloc(e->config->arena, 2 * room * sizeof *all);
 	bool grouped, options = true;
 	char *word;
 	while ((word = next_word(&text, &grouped)) != NULL) {
 		options = options && *word == '-' && !grouped;
-		if (!options || !is_override(word))
-			argv[count++] = word;
-		else if (!add_override(e, word[2] ? word + 2 : next_word(&text, &grouped)))
+		if (!options || !is_override(word)) {
+			all[total++] = argv[count++] = word;
+			continue;
+		}
+		all[total++] = "-o";
+		all[total] = add_override(e, word[2] ? word + 2 : next_word(&text, &grouped));
+		if (!all[total++])
 			return false;
 	}
 	e->service->argv = argv;
+	e->service->arguments = all;
 	return true;
 }
 

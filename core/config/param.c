@@ -26,6 +26,14 @@ static const struct param known_params[] = {
 };
 enum { KNOWN_COUNT = sizeof known_params / sizeof *known_params };
 
+static const struct deprecated {
+	const char *name, *successor;
+} deprecated[] = {
+#define DEPRECATED(dname, dsuccessor) { .name = #dname, .successor = dsuccessor },
+#include "config/deprecated.def"
+#undef DEPRECATED
+};
+
 static const struct param_family families[] = {
 	{ "_destination_concurrency_failed_cohort_limit", "$default_destination_concurrency_failed_cohort_limit",
 	  BY_QMGR, CFG_INT },
@@ -117,6 +125,14 @@ const struct param_family *param_family_by_base(const char *base)
 	for (size_t i = 0; i < FAMILY_COUNT; i++)
 		if (!strcmp(families[i].defval + 1, base))
 			return &families[i];
+	return NULL;
+}
+
+const char *param_successor(const char *name)
+{
+	for (size_t i = 0; i < sizeof deprecated / sizeof *deprecated; i++)
+		if (!strcmp(deprecated[i].name, name))
+			return deprecated[i].successor;
 	return NULL;
 }
 

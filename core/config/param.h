@@ -13,7 +13,8 @@ enum cfg_type { CFG_STR, CFG_RAW, CFG_INT, CFG_BOOL, CFG_TIME, CFG_SIZE };
 enum cfg_grade {
 	CFG_IMPLEMENTED,
 	CFG_MISSING,   /* a function that is not there */
-	CFG_NO_EFFECT, /* nothing is lost without it */
+	CFG_NO_EFFECT, /* it has no effect, and nothing is lost */
+	CFG_SILENT,    /* it says where documents are, and the like: nothing to tell about */
 	CFG_WEAKENS,   /* what it protects is not protected */
 };
 
@@ -48,6 +49,9 @@ const struct param_family *param_family(size_t i); /* NULL behind the last one *
 const struct param_family *param_family_of(const char *name, size_t *service_len);
 /* The family whose default the parameter is; NULL: none. */
 const struct param_family *param_family_by_base(const char *base);
+
+/* What Postfix says to use in place of a name that it has given up; NULL: it has not. */
+const char *param_successor(const char *name);
 
 /* The known name that is nearest to what somebody wrote, NULL when none is near. */
 const char *param_nearest(const char *name);
