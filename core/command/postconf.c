@@ -15,7 +15,7 @@
 #include "command/command.h"
 #include "config/edit.h"
 
-enum { LINE_WIDTH = 80, MAIN_CF_BYTES = 8 << 20 };
+enum { MAIN_CF_BYTES = 8 << 20 };
 
 static const char usage[] = "usage: postconf [-c folder] [-dfhHnpx] [-o name=value] [name ...]\n"
 			    "       postconf [-c folder] [-e] name=value ... | -# name ... | -X name ...\n"
@@ -35,7 +35,7 @@ static void add_words(struct buf *line, const char *value, bool fold, size_t *co
 			n++;
 		if (!n)
 			return;
-		if (fold && !first && *column + n + 1 > LINE_WIDTH) {
+		if (fold && !first && *column + n + 1 > POSTCONF_WIDTH) {
 			buf_puts(line, "\n    ");
 			*column = 4;
 		} else if (!first) {
@@ -66,13 +66,27 @@ void postconf_print(const struct postconf *p, const char *name, const char *valu
 	buf_free(&line);
 }
 
+/* The folder is shown as the caller named it, and counts as set unless it is the default one. */
+static const char *shown_folder(const struct postconf *p)
+{
+	bool usual = !strcmp(command_config_dir(), OST_CONFDIR);
+	if (p->defaults)
+		return OST_CONFDIR;
+	return usual && p->set_only ? NULL : command_config_dir();
+}
+
+static const char *shown_default(const struct postconf *p, const char *name)
+{
+	return p->defaults ? config_builtin_value(p->config, p->arena, name) : config_default_value(p->config, name);
+}
+
 /* The value as the options want it; NULL: -n, and main.cf does not set it, or there is no such name. */
 static const char *shown_value(const struct postconf *p, const char *name)
 {
 	const char *set = p->defaults ? NULL : config_set_value(p->config, name);
-	const char *value = set || p->set_only ? set : config_default_value(p->config, name);
-	if (!value && p->set_only && !strcmp(name, "config_directory") && strcmp(command_config_dir(), OST_CONFDIR) != 0)
-		value = command_config_dir();
+	const char *value = set || p->set_only ? set : shown_default(p, name);
+	if (!set && !strcmp(name, "config_directory"))
+		return shown_folder(p);
 	if (value && p->expanded && !p->defaults)
 		value = cfg_lookup(config_main_view(p->config), name);
 	return value;

@@ -7,7 +7,10 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "config/config.h"
+
+enum { POSTCONF_WIDTH = 80 }; /* of a folded line */
 
 struct postconf {
 	struct config *config;

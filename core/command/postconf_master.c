@@ -40,8 +40,8 @@ static bool any_matches(char **patterns, const struct service *s, const char *pa
 	return !*patterns;
 }
 
-/* The first words of a line, one per column but the command; answers what follows them. */
-static const char *read_columns(const struct postconf *p, const char *line, const char *columns[FIELDS])
+/* The first words of a line, one per column. */
+static void read_columns(const struct postconf *p, const char *line, const char *columns[FIELDS])
 {
 	for (int i = 0; i < FIELDS; i++) {
 		while (isspace((unsigned char)*line))
@@ -52,39 +52,72 @@ static const char *read_columns(const struct postconf *p, const char *line, cons
 		columns[i] = arena_strndup(p->arena, line, n);
 		line += n;
 	}
-	return line;
 }
 
-/* The command with its arguments; folded: options on lines of their own. */
-static void add_command(const struct postconf *p, const struct service *s, const char *command, struct buf *out)
+/* The command with its arguments; folded: options on lines of their own, the rest broken at the width of a page. */
+static void add_command(const struct postconf *p, const struct service *s, const char *command, size_t column,
+			struct buf *out)
 {
+	bool options = true, after_option = false;
 	buf_puts(out, command);
+	column += strlen(command);
 	for (const char *const *arg = s->arguments; *arg; arg++) {
-		bool value = arg > s->arguments && !strcmp(arg[-1], "-o");
+		bool value = options && arg > s->arguments && !strcmp(arg[-1], "-o");
+		bool option = options && **arg == '-' && !value;
 		bool braces = !**arg || (*arg)[strcspn(*arg, " \t\r\n")] != '\0';
-		buf_puts(out, p->fold && **arg == '-' && !value ? "\n    " : " ");
+		size_t width = strlen(*arg) + (braces ? 2 : 0);
+		bool new_line = p->fold && !value &&
+				(option || after_option || column + 1 + width >= POSTCONF_WIDTH);
+		buf_puts(out, new_line ? "\n    " : " ");
 		buf_printf(out, braces ? "{%s}" : "%s", *arg);
+		column = (new_line ? 4 : column + 1) + width;
+		options = after_option = option || value;
 	}
+}
+
+/* "service/type/field = value" for each column. */
+static void add_fields(const struct postconf *p, const struct service *s, const char *const columns[FIELDS],
+		       struct buf *out)
+{
+	for (int i = 0; i < FIELDS; i++) {
+		buf_printf(out, "%s/%s/%s = ", columns[0], columns[1], field_names[i]);
+		if (i < FIELDS - 1)
+			buf_puts(out, columns[i]);
+		else
+			add_command(p, s, columns[i], out->len, out);
+		buf_putc(out, '\n');
+	}
+}
+
+/* The line, each column at its place or behind a blank. */
+static void add_line(const struct postconf *p, const struct service *s, const char *const columns[FIELDS],
+		     struct buf *out)
+{
+	static const size_t places[FIELDS] = { 0, 11, 17, 25, 33, 41, 49, 57 };
+	for (int i = 0; i < FIELDS; i++) {
+		if (i > 0)
+			buf_putc(out, ' ');
+		while (out->len < places[i])
+			buf_putc(out, ' ');
+		if (i < FIELDS - 1)
+			buf_puts(out, columns[i]);
+	}
+	add_command(p, s, columns[FIELDS - 1], out->len, out);
+	buf_putc(out, '\n');
 }
 
 /* -M and -F. */
 static void print_service(const struct postconf *p, const struct service *s, bool fields)
 {
 	const char *columns[FIELDS];
-	struct buf out = BUF_INIT, command = BUF_INIT;
+	struct buf out = BUF_INIT;
 	read_columns(p, s->verbatim, columns);
-	add_command(p, s, columns[FIELDS - 1], &command);
-	if (fields) {
-		for (int i = 0; i < FIELDS; i++)
-			buf_printf(&out, "%s/%s/%s = %s\n", columns[0], columns[1], field_names[i],
-				   i == FIELDS - 1 ? buf_str(&command) : columns[i]);
-	} else {
-		buf_printf(&out, "%-10s %-5s %-7s %-7s %-7s %-7s %-7s %s\n", columns[0], columns[1], columns[2],
-			   columns[3], columns[4], columns[5], columns[6], buf_str(&command));
-	}
+	if (fields)
+		add_fields(p, s, columns, &out);
+	else
+		add_line(p, s, columns, &out);
 	fputs(buf_str(&out), p->out);
 	buf_free(&out);
-	buf_free(&command);
 }
 
 /* -P. */

@@ -44,6 +44,8 @@ const struct cfg_view *config_main_view(const struct config *); /* main.cf alone
 size_t config_names(const struct config *, struct arena *, const char *const **list);
 const char *config_set_value(const struct config *, const char *name);     /* as main.cf has it; NULL: not set */
 const char *config_default_value(const struct config *, const char *name); /* before expansion; NULL: no such name */
+/* The default without any main.cf, on which the defaults of mydomain and mynetworks depend. */
+const char *config_builtin_value(const struct config *, struct arena *, const char *name);
 
 /* ---- master.cf ----------------------------------------------------------------------------------------------- */
 

@@ -51,6 +51,7 @@ struct cfg_view {
 	unsigned daemons;           /* as which of Postfix's daemons it reads */
 	const char *service;        /* the line's name; "" */
 	const char *process;        /* the line's command; "ostler" */
+	const char *process_id;
 	const char *myhostname, *mydomain, *mynetworks; /* computed defaults, see computed.c */
 	struct cfg_value values[P_COUNT];
 	pthread_mutex_t lock;       /* guards the two below: names outside the core's table, as they are asked for */

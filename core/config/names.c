@@ -63,3 +63,20 @@ const char *config_default_value(const struct config *c, const char *name)
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	return view_default(c->view, name);
 }
+
+const char *config_builtin_value(const struct config *c, struct arena *arena, const char *name)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	if (strcmp(name, "mydomain") != 0 && strcmp(name, "mynetworks") != 0 && strcmp(name, "myhostname") != 0)
+		return view_default(c->view, name);
+	struct config bare = *c;
+	bare.arena = arena;
+	bare.main = dict_new(arena);
+	bare.view = NULL;
+	struct findings *findings = findings_new();
+	const struct cfg_view *view = view_new(&bare, NULL, BY_ALL, "", "", findings);
+	const char *value = view_default(view, name);
+	view_close(view);
+	findings_destroy(&findings);
+	return value;
+}

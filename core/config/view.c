@@ -50,6 +50,8 @@ static const char *core_default(const struct cfg_view *v, enum param_id id)
 		return v->service;
 	case P_process_name:
 		return v->process;
+	case P_process_id:
+		return v->process_id;
 	default:
 		break;
 	}
@@ -141,8 +143,6 @@ static void compute_networks(struct cfg_view *v, struct findings *findings)
 {
 	static const enum param_id sources[] = { P_inet_interfaces, P_inet_protocols, P_mynetworks_style };
 	const struct cfg_view *main_view = v->config->view;
-	const struct param *p = param_get(P_mynetworks_style);
-	struct ost_why why;
 	bool same = main_view != NULL;
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
 		evaluate(v, sources[i], findings);
@@ -151,14 +151,14 @@ static void compute_networks(struct cfg_view *v, struct findings *findings)
 	v->mynetworks = "";
 	if (view_entry(v, reads(v, BY_ALL), "mynetworks"))
 		return;
-	if (same && *main_view->mynetworks) {
+	struct ost_why why;
+	if (same && *main_view->mynetworks)
 		v->mynetworks = main_view->mynetworks;
-	} else if (!computed_mynetworks(v->config->arena, v->values[P_inet_interfaces].text,
-					v->values[P_inet_protocols].text, v->values[P_mynetworks_style].text,
-					&v->mynetworks, &why)) {
-		const struct dict_entry *e = view_entry(v, true, p->name);
-		findings_add(findings, FINDING_FATAL, "%s: %s: %s", e ? e->where : "default value", p->name, why.text);
-	}
+	else if (!computed_mynetworks(v->config->arena, v->values[P_inet_interfaces].text,
+				      v->values[P_inet_protocols].text, v->values[P_mynetworks_style].text,
+				      &v->mynetworks, &why))
+		findings_add(findings, FINDING_FATAL, "%s: mynetworks_style: %s", cfg_where(v, "mynetworks_style"),
+			     why.text);
 }
 
 /* The defaults that depend on the machine, in the order in which they depend on each other. */
@@ -183,6 +183,7 @@ const struct cfg_view *view_new(struct config *c, const struct dict *overlay, un
 	v->daemons = daemons;
 	v->service = arena_strdup(c->arena, service);
 	v->process = arena_strdup(c->arena, process);
+	v->process_id = arena_printf(c->arena, "%ld", (long)getpid());
 	v->arena = arena_new();
 	v->cache = dict_new(v->arena);
 	pthread_mutex_init(&v->lock, NULL);
