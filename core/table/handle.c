@@ -62,9 +62,12 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 	if (!split_type(t->name, type, sizeof type, &rest, why))
 		return NULL;
 	if (!t->provider) {
-		t->provider = mod_find(OST_KIND_TABLE, type, why);
-		if (!t->provider)
+		struct ost_why inner = { "" };
+		t->provider = mod_find(OST_KIND_TABLE, type, &inner);
+		if (!t->provider) {
+			why_set(why, "unsupported dictionary type: %s (%s)", type, inner.text);
 			return NULL;
+		}
 		t->ops = (const struct ost_table_ops *)t->provider->ops;
 		t->flags = t->provider->ops->flags;
 	}

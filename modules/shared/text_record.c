@@ -56,6 +56,26 @@ enum text_record_flaw text_record_split(char *line, size_t len, struct text_reco
 	return r->key[r->klen - 1] == ':' ? RECORD_COLON : RECORD_OK;
 }
 
+enum text_record_flaw text_record_split_alias(char *line, size_t len, struct text_record *r)
+{
+	enum text_record_flaw flaw = text_record_split(line, len, r);
+	char *colon = flaw == RECORD_INCOMPLETE && r->klen ? memchr(r->key, ':', r->klen) : NULL;
+	if (flaw == RECORD_COLON) {
+		r->key[--r->klen] = '\0';
+	} else if (colon && colon[1]) { /* no white space at all */
+		*colon = '\0';
+		r->value = colon + 1;
+		r->vlen = strlen(r->value);
+		r->klen = (size_t)(colon - r->key);
+	} else if (flaw == RECORD_OK && r->value[0] == ':') { /* "key" : value */
+		for (r->value++, r->vlen--; is_space(*r->value); r->value++)
+			r->vlen--;
+	} else {
+		return flaw;
+	}
+	return r->klen && r->vlen ? RECORD_OK : RECORD_INCOMPLETE;
+}
+
 bool text_record_flaw_fatal(enum text_record_flaw flaw)
 {
 	return flaw == RECORD_INCOMPLETE || flaw == RECORD_QUOTE;

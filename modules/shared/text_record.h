@@ -19,6 +19,8 @@ enum text_record_flaw {
 
 /* Splits the line in place. A key in double quotes may hold white space; \" and \\ stand for themselves in it. */
 enum text_record_flaw text_record_split(char *line, size_t len, struct text_record *);
+/* The same for a line that may also be one of an alias file, `key: value` or `key:value`. */
+enum text_record_flaw text_record_split_alias(char *line, size_t len, struct text_record *);
 bool text_record_flaw_fatal(enum text_record_flaw); /* is the line unusable? */
 const char *text_record_flaw_text(enum text_record_flaw);
 void text_record_fold(char *key, size_t len); /* ASCII letters to lower case */

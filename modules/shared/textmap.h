@@ -21,8 +21,10 @@ const char *textmap_get(const struct textmap *, const char *key, size_t klen, si
 bool textmap_at(const struct textmap *, size_t i, const char **key, size_t *klen, const char **value, size_t *vlen);
 
 /* The table that a text file is: `key white-space value`, keys in lower case, a key with white space in double quotes.
- * Complaints about lines go to the log, in Postfix's words. NULL with the reason. */
-struct textmap *textmap_load(const struct ost_host *, struct ost_instance *, const char *path, struct ost_why *);
+ * Complaints about lines go to the log, in Postfix's words. With aliases, lines of the form `key: value` are taken
+ * as well. NULL with the reason. */
+struct textmap *textmap_load(const struct ost_host *, struct ost_instance *, const char *path, bool aliases,
+			     struct ost_why *);
 
 /* lookup() and walk() for tables that are one textmap. */
 enum ost_found textmap_lookup(const struct ost_host *, const struct textmap *, const struct ost_query *, struct ost_answer *);

@@ -15,13 +15,14 @@ struct load {
 	struct ost_instance *instance;
 	const char *path;
 	struct textmap *map;
+	bool aliases; /* `key: value` lines are fine */
 };
 
 /* One logical line into the map; false: out of memory. */
 static bool load_line(const struct load *l, char *text, size_t len, int line)
 {
 	struct text_record r;
-	enum text_record_flaw flaw = text_record_split(text, len, &r);
+	enum text_record_flaw flaw = l->aliases ? text_record_split_alias(text, len, &r) : text_record_split(text, len, &r);
 	if (flaw != RECORD_OK)
 		l->host->log(l->instance, OST_LOG_WARNING, "%s, line %d: %s%s", l->path, line, text_record_flaw_text(flaw),
 			     text_record_flaw_fatal(flaw) ? " -- ignoring this line" : "");
@@ -45,7 +46,7 @@ static bool load_text(const struct load *l, char *text, size_t len)
 	return true;
 }
 
-struct textmap *textmap_load(const struct ost_host *host, struct ost_instance *instance, const char *path,
+struct textmap *textmap_load(const struct ost_host *host, struct ost_instance *instance, const char *path, bool aliases,
 			     struct ost_why *why)
 {
 	size_t len = 0;
@@ -55,7 +56,8 @@ struct textmap *textmap_load(const struct ost_host *host, struct ost_instance *i
 	char *text = text_read_file(fd, &len);
 	int error = errno;
 	close(fd);
-	struct load l = { .host = host, .instance = instance, .path = path, .map = text ? textmap_new() : NULL };
+	struct load l = { .host = host, .instance = instance, .path = path, .map = text ? textmap_new() : NULL,
+			  .aliases = aliases };
 	if (!text) {
 		host->why(why, "read %s: %s", path, strerror(error));
 	} else if (!l.map || !load_text(&l, text, len)) {

@@ -47,7 +47,7 @@ static bool is_berkeley(int fd)
 static bool use_source(struct hash *h, struct ost_instance *instance, const char *name, struct ost_why *why)
 {
 	struct ost_why inner = { "" };
-	h->text = textmap_load(host, instance, name, &inner);
+	h->text = textmap_load(host, instance, name, true, &inner);
 	if (!h->text)
 		return host->why(why, "%s.db is a Berkeley DB file: run \"postmap hash:%s\"; meanwhile %s", name, name,
 				 inner.text);

@@ -18,7 +18,7 @@ static bool texthash_load(const struct ost_host *the_host, struct ost_why *why)
 static bool texthash_open(struct ost_instance *instance, const void *config, void **self, struct ost_why *why)
 {
 	(void)config;
-	*self = textmap_load(host, instance, host->instance_name(instance), why);
+	*self = textmap_load(host, instance, host->instance_name(instance), false, why);
 	return *self != NULL;
 }
 

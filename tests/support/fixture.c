@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/fixture.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "module/module.h"
+#include "table/table.h"
+
+static _Noreturn void give_up(const char *what)
+{
+	fprintf(stderr, "fixture: %s\n", what);
+	exit(99);
+}
+
+const char *fixture_built(const char *path)
+{
+	static char full[512]; /* one test program, one thread */
+	const char *builddir = getenv("OST_BUILDDIR");
+	snprintf(full, sizeof full, "%s/%s", builddir ? builddir : ".", path);
+	return full;
+}
+
+const char *fixture_file(const struct fixture *f, const char *name, const char *text)
+{
+	static char path[256]; /* one test program, one thread */
+	snprintf(path, sizeof path, "%s/%s", f->dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || !io_write_all(fd, text, strlen(text)))
+		give_up(path);
+	close(fd);
+	return path;
+}
+
+/* A line of modules.cf for each module of the build tree that is there. */
+static void declare_modules(struct buf *out)
+{
+	static const struct {
+		const char *kind, *name;
+	} modules[] = {
+		{ "table", "hash" },    { "table", "texthash" }, { "table", "static" },      { "table", "inline" },
+		{ "table", "regexp" },  { "table", "unix" },     { "transport", "smtp" },    { "transport", "virtual" },
+		{ "transport", "local" }, { "transport", "error" }, { "transport", "discard" }, { "check", "access" },
+	};
+	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+		char path[256];
+		const char *kind = modules[i].kind, *name = modules[i].name;
+		snprintf(path, sizeof path, "modules/%ss/%s/.libs/%s.so", kind, name, name);
+		const char *built = fixture_built(path);
+		if (access(built, R_OK) == 0)
+			buf_printf(out, "%s %s %s\n", kind, name, built);
+		else
+			buf_printf(out, "%s %s %s.so\n", kind, name, name);
+	}
+}
+
+void fixture_open(struct fixture *f, const char *main_cf, const char *more_modules)
+{
+	snprintf(f->dir, sizeof f->dir, "/tmp/ost-test-XXXXXX");
+	if (!mkdtemp(f->dir))
+		give_up("mkdtemp");
+	struct buf modules = BUF_INIT;
+	declare_modules(&modules);
+	buf_puts(&modules, more_modules ? more_modules : "");
+	fixture_file(f, "main.cf", main_cf);
+	fixture_file(f, "master.cf", "smtp inet n - n - - smtpd\n");
+	fixture_file(f, "modules.cf", buf_str(&modules));
+	buf_free(&modules);
+	struct findings *findings = findings_new();
+	f->config = config_read(f->dir, NULL, findings);
+	const struct finding *list;
+	size_t n = findings_count(findings, &list);
+	for (size_t i = 0; i < n; i++)
+		if (list[i].grade == FINDING_FATAL || !f->config)
+			fprintf(stderr, "# %s\n", list[i].text);
+	findings_destroy(&findings);
+	if (!f->config)
+		give_up("the configuration cannot be read");
+	f->view = config_main_view(f->config);
+	mod_permit_root();
+	mod_init(f->config);
+	table_init();
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void fixture_close(struct fixture *f)
+{
+	table_close_all();
+	mod_shutdown();
+	config_destroy(&f->config);
+	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
