@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qmgr/inbound.h"
+
+#include <stdio.h>
+
+#include "ipc/protocol.h"
+#include "qmgr/admin.h"
+#include "qmgr/qmgr.h"
+
+static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message *msg)
+{
+	if (msg->type == M_HINT)
+		keeper_hint(q->keeper, msg->body, msg->len);
+	else if (msg->type == M_AGENT_HELLO)
+		agent_hello(q, p, msg);
+}
+
+/* What a writer had stored without a hint is found by looking. */
+static void on_closed(struct qmgr *q, struct peer *p)
+{
+	(void)p;
+	if (q->keeper)
+		keeper_look(q->keeper);
+}
+
+static const struct peer_ops inbound_ops = { .message = on_message, .closed = on_closed };
+
+void inbound_peer(struct qmgr *q, int fd, const char *detail)
+{
+	char role[32] = "", name[64] = "";
+	int pid = 0;
+	if (!detail || sscanf(detail, "%31s %63s %d", role, name, &pid) < 3)
+		pid = 0;
+	peer_new(q, ipc_link_new(fd, "qmgr"), &inbound_ops, NULL, name[0] ? name : role, pid);
+}
+
+void inbound_command(struct qmgr *q, int fd)
+{
+	admin_new(q, ipc_link_new(fd, "qmgr"));
+}
