@@ -62,6 +62,25 @@ void log_set_verbose(bool on)
 	out.verbose = on;
 }
 
+/* Lock held. */
+static void syslog_connect(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (syslog_fd >= 0 && connect(syslog_fd, (struct sockaddr *)&sun, sizeof sun) < 0) {
+		close(syslog_fd);
+		syslog_fd = -1;
+	}
+}
+
+void log_connect(void)
+{
+	pthread_mutex_lock(&syslog_lock);
+	if (out.use_syslog && syslog_fd < 0)
+		syslog_connect();
+	pthread_mutex_unlock(&syslog_lock);
+}
+
 /* One datagram to /dev/log; reconnects once when syslogd was restarted. */
 static void to_syslog(int priority, const char *line, size_t len)
 {
@@ -70,14 +89,8 @@ static void to_syslog(int priority, const char *line, size_t len)
 	size_t size = n < (int)sizeof packet ? (size_t)n : sizeof packet - 1;
 	pthread_mutex_lock(&syslog_lock);
 	for (int attempt = 0; attempt < 2; attempt++) {
-		if (syslog_fd < 0) {
-			struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-			syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-			if (syslog_fd >= 0 && connect(syslog_fd, (struct sockaddr *)&sun, sizeof sun) < 0) {
-				close(syslog_fd);
-				syslog_fd = -1;
-			}
-		}
+		if (syslog_fd < 0)
+			syslog_connect();
 		if (syslog_fd < 0 || send(syslog_fd, packet, size, MSG_NOSIGNAL) >= 0)
 			break;
 		close(syslog_fd);

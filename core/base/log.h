@@ -21,6 +21,7 @@ struct log_to {
 
 /* Before the first thread. Until then lines go to stderr. Strings are copied; a second call replaces all. */
 void log_open(const struct log_to *to);
+void log_connect(void);          /* connects to syslog now, where that is the log: before a chroot */
 void log_set_verbose(bool on); /* log_debug() lines appear */
 
 /* log_info() lines have no level word; the others start with "warning: ", "error: " … as Postfix's do. */

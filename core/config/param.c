@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <config.h> /* of the build, not of this folder */
-
 #include "config/param.h"
 
 #include <assert.h>

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The process that looks at modules and maps for `ostler check`, a start and a reload: it opens each as the
+ * mail owner and tells what is wrong. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "module/module.h"
+#include "process/check_maps.h"
+#include "process/roles.h"
+#include "process/worker_state.h"
+
+static void tell(void *ctx, enum finding_grade grade, const char *text)
+{
+	struct worker *w = ctx;
+	struct buf body = BUF_INIT;
+	tlv_put_u64(&body, F_KIND, grade);
+	tlv_put_str(&body, F_REASON, text);
+	ipc_send(w->ctl, CTL_FINDING, body.data, body.len);
+	buf_free(&body);
+}
+
+static void tell_module(void *ctx, const struct mod_report *r)
+{
+	char text[600];
+	if (r->ok)
+		return;
+	snprintf(text, sizeof text, "%s: module %s: %s", r->line->where, r->line->name, r->why.text);
+	tell(ctx, FINDING_FATAL, text);
+}
+
+static bool check_prepare(struct worker *w, struct ost_why *why)
+{
+	(void)why;
+	mod_survey(tell_module, w);
+	check_maps(w->config, tell, w);
+	return true;
+}
+
+static int check_serve(struct worker *w)
+{
+	ipc_send(w->ctl, CTL_DONE, NULL, 0);
+	return 0;
+}
+
+const struct role role_check = {
+	.name = "check", .flags = ROLE_MODULES, .prepare = check_prepare, .serve = check_serve
+};

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A new configuration in a running system: read and checked, then tried with one process of each kind; only
+ * when all of them serve does it take over. Whatever fails before leaves the old one as it is. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config.h"
+#include "process/check.h"
+#include "process/lock.h"
+#include "process/master_state.h"
+#include "process/spawn.h"
+
+enum {
+	TRIAL_SECONDS = 60,
+	CHECK_SECONDS = 120,
+	OLD_GENERATIONS = 2,
+};
+
+enum reload_step { STEP_CHECK, STEP_TRIAL };
+
+struct reload {
+	enum reload_step step;
+	struct generation *next;
+	struct admin *admin; /* who waits for the result; NULL: nobody */
+	int64_t deadline;
+	struct findings *findings;
+	struct check_child *child; /* STEP_CHECK */
+	struct event *readable;
+};
+
+/* ---- how it ends
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Gives the memory of the undertaking back; next, when it is still there, has processes that end first. */
+static void reload_end(struct master *m)
+{
+	struct reload *r = m->reload;
+	if (r->readable)
+		event_free(r->readable);
+	check_child_end(&r->child);
+	findings_destroy(&r->findings);
+	m->reload = NULL;
+	free(r);
+}
+
+/* The old configuration goes on. */
+static void refuse(struct master *m, const char *reason)
+{
+	struct reload *r = m->reload;
+	struct generation *g = r->next;
+	log_error("reload refused, the old configuration goes on: %s", reason);
+	admin_line(r->admin, true, "ostler: reload refused, the old configuration goes on: %s", reason);
+	admin_done(r->admin, 1);
+	reload_end(m);
+	if (!g)
+		return;
+	g->retired = true;
+	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation == g)
+			proc_stop(p);
+	}
+	g->next = m->generations->next;
+	m->generations->next = g;
+	generations_tidy(m);
+}
+
+static void tell_findings(struct reload *r)
+{
+	const struct finding *list;
+	size_t n = findings_count(r->findings, &list);
+	check_print(r->findings);
+	for (size_t i = 0; i < n; i++)
+		admin_line(r->admin, true, "ostler: %s: %s",
+			   list[i].grade == FINDING_FATAL ? "fatal" : "warning", list[i].text);
+}
+
+/* ---- the switch
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Agents that are in use are in use afterwards. */
+static void carry_wanted(struct generation *from, struct generation *to)
+{
+	for (struct duty *d = from->duties; d; d = d->next) {
+		if (d->plan.kind != DUTY_ON_DEMAND || !d->wanted)
+			continue;
+		struct duty *same = generation_duty(to, d->plan.role, d->plan.name);
+		if (same)
+			same->wanted = true;
+	}
+}
+
+static void take_over(struct master *m)
+{
+	struct reload *r = m->reload;
+	struct generation *old = m->current, *g = r->next;
+	g->next = m->generations;
+	m->generations = m->current = g;
+	old->retired = true;
+	carry_wanted(old, g);
+	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation != old)
+			continue;
+		if (strcmp(p->duty->plan.role, "qmgr") == 0)
+			proc_stop(p);
+		else
+			proc_retire(p);
+	}
+	for (struct duty *d = g->duties; d; d = d->next)
+		duty_fill(m, d);
+	peers_retry(m);
+	log_info("reload -- version %s, configuration %s, generation %u", PACKAGE_VERSION,
+		 cfg_folder(config_main_view(g->config)), g->number);
+	admin_done(r->admin, 0);
+	reload_end(m);
+	generations_tidy(m);
+}
+
+/* ---- the trial
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool is_tried(const struct duty *d)
+{
+	return d->plan.kind == DUTY_ALWAYS && strcmp(d->plan.role, "qmgr") != 0;
+}
+
+/* Listeners, log, and one process of each kind. */
+static void begin_trial(struct master *m)
+{
+	struct reload *r = m->reload;
+	struct ost_why why = { "" };
+	r->step = STEP_TRIAL;
+	r->deadline = clock_mono() + TRIAL_SECONDS * CLOCK_SECOND;
+	if (!generation_open(m, r->next, 0, &why)) {
+		refuse(m, why.text);
+		return;
+	}
+	for (struct duty *d = r->next->duties; d; d = d->next) {
+		if (is_tried(d) && !proc_start(m, d, &why)) {
+			refuse(m, why.text);
+			return;
+		}
+	}
+	reload_proc_ready(m);
+}
+
+void reload_proc_ready(struct master *m)
+{
+	struct reload *r = m->reload;
+	if (!r || r->step != STEP_TRIAL)
+		return;
+	for (const struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation == r->next && p->state == PROC_STARTING)
+			return;
+	}
+	take_over(m);
+}
+
+void reload_proc_failed(struct master *m, const struct proc *p, const char *reason)
+{
+	char text[600];
+	if (!m->reload || p->duty->generation != m->reload->next)
+		return;
+	snprintf(text, sizeof text, "%s: %s", proc_label(p), reason);
+	refuse(m, text);
+}
+
+/* ---- the check
+ * ------------------------------------------------------------------------------------------------- */
+
+static void check_finished(struct master *m)
+{
+	struct reload *r = m->reload;
+	event_free(r->readable);
+	r->readable = NULL;
+	check_child_end(&r->child);
+	tell_findings(r);
+	if (findings_fatal(r->findings))
+		refuse(m, "the new configuration cannot be used");
+	else
+		begin_trial(m);
+}
+
+static void on_check(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	(void)fd;
+	(void)what;
+	if (!check_child_read(m->reload->child, m->reload->findings, 0))
+		check_finished(m);
+}
+
+/* What may not change while the system runs. */
+static bool same_place(const struct master *m, const struct generation *g)
+{
+	const struct cfg_view *old = config_main_view(m->current->config), *new = config_main_view(g->config);
+	return strcmp(cfg_str(old, P_queue_directory), cfg_str(new, P_queue_directory)) == 0 &&
+	       cfg_postfix_folder(old) == cfg_postfix_folder(new) &&
+	       strcmp(cfg_str(old, P_mail_owner), cfg_str(new, P_mail_owner)) == 0;
+}
+
+void reload_begin(struct master *m, struct admin *admin)
+{
+	struct ost_why why = { "" };
+	if (m->reload || m->phase != PHASE_RUNNING) {
+		admin_line(admin, true, "ostler: %s",
+			   m->reload ? "a reload is under way" : "the mail system is starting or stopping");
+		admin_done(admin, 1);
+		return;
+	}
+	struct reload *r = m->reload = MEM_NEW(struct reload);
+	r->admin = admin;
+	r->findings = findings_new();
+	r->deadline = clock_mono() + CHECK_SECONDS * CLOCK_SECOND;
+	r->next = generation_read(m, r->findings);
+	if (!r->next) {
+		tell_findings(r);
+		refuse(m, "the new configuration cannot be used");
+		return;
+	}
+	m->last_number = r->next->number;
+	if (!same_place(m, r->next)) {
+		refuse(m, "queue_directory and mail_owner change with a stop and a start only");
+		return;
+	}
+	r->child = check_child_start(r->next->snapshot, &why);
+	if (!r->child) {
+		refuse(m, why.text);
+		return;
+	}
+	r->readable = event_new(m->base, check_child_fd(r->child), EV_READ | EV_PERSIST, on_check, m);
+	event_add(r->readable, NULL);
+}
+
+bool reload_child_ended(struct master *m, pid_t pid, int status)
+{
+	(void)status;
+	return m->reload && m->reload->child && check_child_reaped(m->reload->child, pid);
+}
+
+void reload_forget(struct master *m, const struct admin *admin)
+{
+	if (m->reload && m->reload->admin == admin)
+		m->reload->admin = NULL;
+}
+
+void reload_tick(struct master *m, int64_t now)
+{
+	if (m->reload && now >= m->reload->deadline)
+		refuse(m, m->reload->step == STEP_CHECK ? "the check does not end"
+							: "the new processes are not up in time");
+}
+
+/* ---- old generations
+ * ------------------------------------------------------------------------------------------- */
+
+static bool has_processes(const struct master *m, const struct generation *g)
+{
+	for (const struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation == g)
+			return true;
+	}
+	return false;
+}
+
+void generations_tidy(struct master *m)
+{
+	unsigned old = 0;
+	for (struct generation **at = &m->generations; *at;) {
+		struct generation *g = *at;
+		if (g->retired && !has_processes(m, g)) {
+			*at = g->next;
+			generation_free(m, &g);
+			continue;
+		}
+		old += g->retired;
+		for (struct proc *p = m->procs; p && old > OLD_GENERATIONS && g->retired; p = p->next) {
+			if (p->duty->generation == g && p->kill_at == CLOCK_NEVER)
+				proc_stop(p);
+		}
+		at = &(*at)->next;
+	}
+}

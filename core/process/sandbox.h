@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The seal of a process: Landlock for paths, seccomp for system calls that no process of Ostler has a use
+ * for. What the kernel does not have is left out (a debug line says so); builds with a sanitizer run without.
+ */
+#ifndef PROCESS_SANDBOX_H
+#define PROCESS_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "base/why.h"
+
+struct sandbox {
+	unsigned flags;     /* ROLE_* of worker.h */
+	const char *spool;  /* inside the jail */
+	const char *config; /* the configuration folder, or NULL */
+	const char *data;   /* data_directory, or NULL */
+	const char *write;  /* one folder that may be written to (a user's child), or NULL */
+};
+
+/* For the calling thread and all that it starts. Needs no_new_privs. False only when half a seal would be
+ * left. */
+bool sandbox_seal(const struct sandbox *, struct ost_why *);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The real master and skeleton with roles that do nothing but say what they see: for the tests of core/process.
+ *
+ * `process-trial -c DIR` is start-fg. Each role keeps a line in the log for each event it gets; "smtpd" answers each client
+ * with a line about itself; the command in a client's first line makes it do something. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "process/counters.h"
+#include "process/master.h"
+#include "process/roles.h"
+
+static const char *const event_names[] = {
+	[WORKER_STOP] = "stop",   [WORKER_RETIRE] = "retire", [WORKER_FILES] = "files",
+	[WORKER_DIED] = "died",   [WORKER_PEER] = "peer",     [WORKER_AGENTS] = "agents",
+};
+
+static void on_event(void *ctx, enum worker_event event, const char *detail, int fd)
+{
+	bool *stop = ctx;
+	log_info("event %s (%s)", event_names[event], detail);
+	if (event == WORKER_STOP || event == WORKER_RETIRE)
+		*stop = true;
+	if (event == WORKER_PEER) { /* answers one question */
+		struct ipc_link *link = ipc_link_new(fd, "trial");
+		struct ipc_message m;
+		if (ipc_receive(link, &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+			ipc_send(link, m.type, m.body, m.len);
+		ipc_link_destroy(&link);
+	}
+}
+
+static bool prepare(struct worker *w, struct ost_why *why)
+{
+	const char *fail = cfg_lookup(worker_view(w), "trial_fail");
+	if (fail && strcmp(fail, worker_name(w)) == 0)
+		return why_set(why, "trial_fail names this service");
+	return true;
+}
+
+/* Asks a peer something; "yes", or the reason. */
+static void ask_peer(struct worker *w, const char *role, char *out, size_t size)
+{
+	struct ost_why why = { "" };
+	struct ipc_message m;
+	struct ipc_link *link = worker_connect(w, role, &why);
+	snprintf(out, size, "%s", link ? "no answer" : why.text);
+	if (link && ipc_send(link, 100, "x", 1) && ipc_receive(link, &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+		snprintf(out, size, "yes");
+	ipc_link_destroy(&link);
+}
+
+/* ---- what a client may ask ------------------------------------------------------------------------------------- */
+
+struct question {
+	struct worker *worker;
+	const char *arg;
+	char *out;
+	size_t size;
+};
+
+static void word_who(const struct question *q)
+{
+	snprintf(q->out, q->size, "%d %u %s %u", (int)getpid(), (unsigned)geteuid(), worker_name(q->worker),
+		 worker_generation(q->worker));
+}
+
+static void word_ask(const struct question *q)
+{
+	ask_peer(q->worker, q->arg, q->out, q->size);
+}
+
+static void word_open(const struct question *q)
+{
+	struct ost_why why = { "" };
+	int fd = worker_open_file(q->worker, q->arg, &why);
+	snprintf(q->out, q->size, "%s", fd >= 0 ? "opened" : why.text);
+	io_close(&fd);
+}
+
+static void word_direct(const struct question *q)
+{
+	FILE *f = fopen(q->arg, "r");
+	snprintf(q->out, q->size, "%s", f ? "opened" : strerror(errno));
+	if (f)
+		fclose(f);
+}
+
+static void word_write(const struct question *q)
+{
+	FILE *f = fopen(q->arg, "w");
+	snprintf(q->out, q->size, "%s", f ? "opened" : strerror(errno));
+	if (f)
+		fclose(f);
+}
+
+static void word_count(const struct question *q)
+{
+	counters_add(COUNTER_CONNECTIONS, q->arg, 1);
+	snprintf(q->out, q->size, "%u", counters_sum(COUNTER_CONNECTIONS, q->arg));
+}
+
+static void word_exec(const struct question *q)
+{
+	execl("/bin/true", "true", (char *)NULL);
+	snprintf(q->out, q->size, "%s", strerror(errno));
+}
+
+static void word_signal(const struct question *q)
+{
+	int result = kill((pid_t)strtol(q->arg, NULL, 10), 0);
+	snprintf(q->out, q->size, "%s", result < 0 ? strerror(errno) : "done");
+}
+
+static void word_crash(const struct question *q)
+{
+	(void)q;
+	abort();
+}
+
+static const struct {
+	const char *word;
+	void (*run)(const struct question *);
+} words[] = {
+	{ "who", word_who },     { "ask", word_ask },   { "open", word_open },     { "direct", word_direct },
+	{ "write", word_write }, { "count", word_count }, { "exec", word_exec }, { "signal", word_signal },
+	{ "crash", word_crash },
+};
+
+/* One client: a word and its argument in, a line out. */
+static void serve_client(struct worker *w, int fd)
+{
+	char line[256] = "", word[64] = "", arg[128] = "", answer[512] = "unknown word";
+	struct question q = { .worker = w, .arg = arg, .out = answer, .size = sizeof answer };
+	if (read(fd, line, sizeof line - 1) <= 0 || sscanf(line, "%63s %127s", word, arg) < 1)
+		return;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		if (strcmp(words[i].word, word) == 0)
+			words[i].run(&q);
+	}
+	dprintf(fd, "%s\n", answer);
+}
+
+/* ---- the roles ------------------------------------------------------------------------------------------------- */
+
+/* Events and clients, until the end. */
+static int serve(struct worker *w)
+{
+	const int *fds;
+	size_t n = worker_listeners(w, &fds);
+	struct pollfd p[64] = { { .fd = worker_control_fd(w), .events = POLLIN } };
+	bool stop = false;
+	for (size_t i = 0; i < n && i < 63; i++)
+		p[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	worker_ready(w);
+	while (!stop) {
+		if (poll(p, n + 1, -1) < 0 && errno != EINTR)
+			return 1;
+		worker_dispatch(w, on_event, &stop);
+		for (size_t i = 1; i <= n && !stop; i++) {
+			int fd = p[i].revents ? accept(p[i].fd, NULL, NULL) : -1;
+			if (fd >= 0)
+				serve_client(w, fd);
+			io_close(&fd);
+		}
+	}
+	return 0;
+}
+
+/* qmgr wants each agent that its configuration names. */
+static int serve_qmgr(struct worker *w)
+{
+	const char *want = cfg_lookup(worker_view(w), "trial_want");
+	if (want && *want)
+		worker_want(w, want);
+	return serve(w);
+}
+
+#define TRIAL(role_name, more, run) { .name = (role_name), .flags = (more), .prepare = prepare, .serve = (run) }
+
+static const struct role trial_smtpd = TRIAL("smtpd", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
+static const struct role trial_pickup = TRIAL("pickup", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
+static const struct role trial_qmgr = TRIAL("qmgr", ROLE_SPOOL_KEEP, serve_qmgr);
+static const struct role trial_resolve = TRIAL("resolve", ROLE_MODULES, serve);
+static const struct role trial_bounce = TRIAL("bounce", ROLE_SPOOL_READ | ROLE_SPOOL_STORE, serve);
+static const struct role trial_agent = TRIAL("agent", ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK, serve);
+static const struct role trial_broker = TRIAL("broker", ROLE_ROOT, serve);
+
+int main(int argc, char **argv)
+{
+	static const struct role *const roles[] = { &trial_smtpd, &trial_pickup, &trial_qmgr,   &trial_resolve, &trial_bounce,
+						    &trial_agent, &trial_broker, &role_check, NULL };
+	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
+		return worker_main(roles, argc, argv);
+	if (argc != 3 || strcmp(argv[1], "-c") != 0)
+		return 64;
+	return master_run(&(struct master_options){ .config_dir = argv[2], .foreground = true, .report_fd = -1 });
+}
