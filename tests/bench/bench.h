@@ -34,7 +34,7 @@ void bench_format_address(const struct bench_address *a, char *out, size_t size)
 /* The soft limit of open files becomes the hard one. */
 void bench_raise_open_files(void);
 
-/* Blocks SIGTERM, SIGINT and SIGUSR1 and gives a descriptor to read them from; ignores SIGPIPE. */
+/* Blocks SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 and gives a descriptor to read them from; ignores SIGPIPE. */
 int bench_signals(void);
 
 /* The next pending signal number of that descriptor, or 0. */

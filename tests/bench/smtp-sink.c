@@ -82,6 +82,14 @@ static void report(const struct sink *k)
 	fflush(stdout);
 }
 
+/* Counters and latencies begin anew. */
+static void forget(struct sink *k)
+{
+	k->count = (struct sink_counts){ .connections = 0 };
+	k->latency = (struct hist){ .count = 0 };
+	k->first_ns = k->last_ns = 0;
+}
+
 static int open_listener(const struct sink *k)
 {
 	const int one = 1;
@@ -110,6 +118,8 @@ static void on_signal(struct sink *k, int fd)
 
 	if (sig == SIGUSR1)
 		report(k);
+	else if (sig == SIGUSR2)
+		forget(k);
 	else if (sig != 0)
 		k->stopping = true;
 }
