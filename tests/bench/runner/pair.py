@@ -50,7 +50,7 @@ def load(folder, port, *options):
 
 def scenario_options(scenario, messages):
     return ["-s", scenario.sessions, "-m", messages, "-l", scenario.size, "-r", scenario.recipients,
-            "-k", scenario.mailboxes, "-t", f"user%d@{scenario.domain}"]
+            "-k", scenario.mailboxes, "-t", f"user%d@{scenario.domain}", *(["-d"] if scenario.keep else [])]
 
 
 def wait_for_count(what, count, expected, seconds=60):

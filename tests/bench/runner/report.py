@@ -19,43 +19,52 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def row(title, postfix, ostler):
-    def value(of, key):
-        return of[key] if of else None
-
-    ratio = f"{ostler['per_second'] / postfix['per_second']:.2f}" if postfix and ostler else NOT_MEASURED
-    cells = [title]
-    for key in ("per_second", "megabytes_per_second", "cpu_us", "machine_us", "delivery_p50_us"):
-        for of in (postfix, ostler):
-            cells.append(number((of or {}).get(key)))
-        if key == "per_second":
-            cells.append(ratio)
-    return cells
-
-
-HEAD = [
-    "scenario",
-    "Postfix msg/s", "Ostler msg/s", "ratio",
-    "Postfix MB/s", "Ostler MB/s",
-    "Postfix CPU us/msg", "Ostler CPU us/msg",
-    "Postfix machine us/msg", "Ostler machine us/msg",
-    "Postfix latency us", "Ostler latency us",
+RATES = [  # a figure, what it is called, and how its ratio is made
+    ("per_second", "msg/s", lambda postfix, ostler: ostler / postfix),
+    ("cpu_us", "CPU us", lambda postfix, ostler: postfix / ostler),
+]
+DETAILS = [
+    ("megabytes_per_second", "MB/s", None),
+    ("machine_us", "machine us", None),
+    ("accept_p50_us", "250 us", None),
+    ("delivery_p50_us", "way us", None),
 ]
 
 
-def table(results):
+def head(columns):
+    cells = ["scenario"]
+    for _, title, ratio in columns:
+        cells += [f"Postfix {title}", f"Ostler {title}"] + (["ratio"] if ratio else [])
+    return cells
+
+
+def row(title, columns, postfix, ostler):
+    cells = [title]
+    for key, _, ratio in columns:
+        cells += [number(postfix.get(key)), number(ostler.get(key))]
+        if ratio:
+            cells.append(f"{ratio(postfix[key], ostler[key]):.2f}" if postfix and ostler else NOT_MEASURED)
+    return cells
+
+
+def table(results, columns):
     """A Markdown table; results maps a scenario to a dict of MTA name to rounds."""
-    rows = [HEAD]
+    rows = [head(columns)]
     for scenario, by_mta in results.items():
         of = {name: medians(rounds) for name, rounds in by_mta.items() if rounds}
-        rows.append(row(scenario.title, of.get("postfix"), of.get("ostler")))
-    widths = [max(len(r[i]) for r in rows) for i in range(len(HEAD))]
-    rows.insert(1, ["-" * (widths[0])] + ["-" * (w - 1) + ":" for w in widths[1:]])
-    return "\n".join("| " + " | ".join(fit(c, w, i) for i, (c, w) in enumerate(zip(r, widths))) + " |" for r in rows)
+        rows.append(row(scenario.title, columns, of.get("postfix", {}), of.get("ostler", {})))
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    rows.insert(1, ["-" * widths[0]] + ["-" * (w - 1) + ":" for w in widths[1:]])
+    return "\n".join(line(r, widths) for r in rows)
 
 
-def fit(cell, width, column):
-    return cell.ljust(width) if column == 0 else cell.rjust(width)
+def line(cells, widths):
+    fitted = [cells[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(cells[1:], widths[1:])]
+    return "| " + " | ".join(fitted) + " |"
+
+
+def tables(results):
+    return f"{table(results, RATES)}\n\n{table(results, DETAILS)}"
 
 
 def write_json(path, results, disk):

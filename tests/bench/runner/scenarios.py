@@ -20,6 +20,7 @@ class Scenario:
     ostler: int
     recipients: int = 1
     mailboxes: int = 1000
+    keep: bool = False  # connections stay between messages; otherwise each message has its own
 
     def messages(self, mta_name, scale=1.0):
         return max(int(getattr(self, mta_name) * scale), self.sessions)
@@ -31,6 +32,7 @@ class Scenario:
 
 TABLE = [
     Scenario("relay50", "relay, 50 sessions, 4 KiB", "relay", 50, 4 * KIB, 6000, 24000),
+    Scenario("relay50kept", "the same, connections kept", "relay", 50, 4 * KIB, 6000, 24000, keep=True),
     Scenario("relay1", "relay, 1 session, 4 KiB", "relay", 1, 4 * KIB, 1000, 3000),
     Scenario("virtual1000", "Maildir, 50 sessions, 1,000 mailboxes", "virtual", 50, 4 * KIB, 6000, 24000),
     Scenario("virtual1", "Maildir, 50 sessions, 1 mailbox", "virtual", 50, 4 * KIB, 6000, 24000, mailboxes=1),
