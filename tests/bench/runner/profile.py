@@ -145,7 +145,8 @@ def under_strace(mta, scenario, arrivals, folder, messages):
         tracer.wait()
         for name, n in strace_counts(out):
             calls[f"{role}: {name}"] += n
-    text = [f"\nsystem calls per message, of {count} messages (strace -c)\n", f"{sum(calls.values()) / count:9.2f}  all"]
+    text = [f"\nsystem calls per message, of {count} messages (strace -c)\n"]
+    text.append(f"{sum(calls.values()) / count:9.2f}  all")
     text += [f"{n / count:9.2f}  {name}" for name, n in calls.most_common(2 * ROWS)]
     return "\n".join(text)
 
