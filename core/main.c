@@ -13,7 +13,8 @@
 /* Roles and commands whose folders are not part of this build are left out of the tables. */
 #define OPTIONAL __attribute__((weak))
 extern const struct role role_bounce OPTIONAL, role_broker OPTIONAL, role_pickup OPTIONAL, role_qmgr OPTIONAL,
-	role_resolve OPTIONAL, role_smtpd OPTIONAL;
+	role_smtpd OPTIONAL;
+extern const struct role role_resolve;
 
 static const struct role *const roles[] = {
 	&role_agent,  &role_check, &role_user,    &role_bounce, &role_broker,
