@@ -43,13 +43,13 @@ static void serve_mark_connected(struct ost_delivery *pub)
 	delivery_of(pub)->connected = clock_mono();
 }
 
-static void serve_as_user(struct ost_delivery *pub, const struct ost_user_request *r, struct ost_user_done *done)
+static void serve_as_user(struct ost_delivery *pub, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
 {
 	struct delivery *d = delivery_of(pub);
 	if (d->agent->users)
-		userjobs_run(d->agent->users, d, r, done);
-	else
-		user_failed(done, OST_DEFERRED, "4.3.5", "the transport has no second half");
+		userjobs_run(d->agent->users, d, r, done, n);
+	for (size_t i = 0; !d->agent->users && i < n; i++)
+		user_failed(&done[i], OST_DEFERRED, "4.3.5", "the transport has no second half");
 }
 
 static bool serve_forward(struct ost_delivery *pub, const struct ost_forward *f, char queue_id[24], struct ost_why *why)

@@ -25,13 +25,18 @@
 enum { PARALLEL = 4 };
 static const int64_t answer_time = 600 * CLOCK_SECOND;
 
-struct waiter { /* a thread in userjobs_run(), on its stack */
+struct call { /* a thread in userjobs_run(), on its stack */
+	pthread_cond_t wake;
+	size_t left; /* of its jobs */
+};
+
+struct waiter { /* one job of a call */
 	struct waiter *next;
+	struct call *call;
+	struct group *group;
 	struct delivery *delivery;
 	const struct ost_user_request *request;
 	struct ost_user_done *done;
-	bool finished;
-	pthread_cond_t wake;
 };
 
 struct group { /* the jobs of one user; there while somebody waits for it */
@@ -40,7 +45,7 @@ struct group { /* the jobs of one user; there while somebody waits for it */
 	char *name;
 	uint32_t uid, gid;
 	struct waiter *first, **last; /* not yet taken up */
-	unsigned running, users;      /* groups under way; threads in userjobs_run() */
+	unsigned running, users;      /* batches under way; jobs that wait or are under way */
 };
 
 struct userjobs {
@@ -48,7 +53,7 @@ struct userjobs {
 	const struct agent *agent;
 	const void *config;
 	struct broker_client *broker;
-	pthread_mutex_t lock; /* guards groups, all in them, and waiter.next and .finished */
+	pthread_mutex_t lock; /* guards groups, all in them, waiter.next and call.left */
 	struct group *groups;
 };
 
@@ -365,29 +370,45 @@ static void run_batch(struct userjobs *u, struct group *g)
 	pthread_mutex_lock(&u->lock);
 	g->running--;
 	for (size_t i = 0; i < n; i++) {
-		mine[i]->finished = true;
-		pthread_cond_signal(&mine[i]->wake);
+		mine[i]->call->left--;
+		pthread_cond_signal(&mine[i]->call->wake);
 	}
 	if (g->first)
-		pthread_cond_signal(&g->first->wake);
+		pthread_cond_signal(&g->first->call->wake);
 }
 
-void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done)
+/* A group among a call's own that waits for somebody to run it, or NULL. The lock is held. */
+static struct group *group_to_run(const struct waiter *w, size_t n)
 {
-	struct waiter w = { .delivery = d, .request = r, .done = done };
+	for (size_t i = 0; i < n; i++)
+		if (w[i].group->first && w[i].group->running < PARALLEL)
+			return w[i].group;
+	return NULL;
+}
+
+void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
+{
+	struct call call = { .left = n };
+	struct waiter *w = mem_zalloc((n + 1) * sizeof *w);
 	CHECK_MAGIC(u, USERJOBS_MAGIC);
-	pthread_cond_init(&w.wake, NULL);
+	pthread_cond_init(&call.wake, NULL);
 	pthread_mutex_lock(&u->lock);
-	struct group *g = group_of(u, r);
-	*g->last = &w;
-	g->last = &w.next;
-	while (!w.finished) {
-		if (g->first && g->running < PARALLEL)
+	for (size_t i = 0; i < n; i++) {
+		struct group *g = group_of(u, &r[i]);
+		w[i] = (struct waiter){ .call = &call, .group = g, .delivery = d, .request = &r[i], .done = &done[i] };
+		*g->last = &w[i];
+		g->last = &w[i].next;
+	}
+	while (call.left > 0) {
+		struct group *g = group_to_run(w, n);
+		if (g)
 			run_batch(u, g);
 		else
-			pthread_cond_wait(&w.wake, &u->lock);
+			pthread_cond_wait(&call.wake, &u->lock);
 	}
-	group_leave(u, g);
+	for (size_t i = 0; i < n; i++)
+		group_leave(u, w[i].group);
 	pthread_mutex_unlock(&u->lock);
-	pthread_cond_destroy(&w.wake);
+	pthread_cond_destroy(&call.wake);
+	free(w);
 }

@@ -12,7 +12,7 @@ struct broker_client;
 /* broker NULL: rootless. config is the module's (mod_config()). */
 struct userjobs *userjobs_new(const struct agent *, const void *config, struct broker_client *broker);
 void userjobs_destroy(struct userjobs **); /* nobody waits any more; accepts NULL */
-/* Waits until it is done. done->size is set by the caller. */
-void userjobs_run(struct userjobs *, struct delivery *, const struct ost_user_request *, struct ost_user_done *done);
+/* n requests, each with its own outcome in done; waits until all are done. */
+void userjobs_run(struct userjobs *, struct delivery *, const struct ost_user_request *, struct ost_user_done *done, size_t n);
 
 #endif

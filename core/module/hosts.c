@@ -48,9 +48,11 @@ static const char *no_content(struct ost_delivery *delivery, uint64_t *size)
 static void no_mark(struct ost_delivery *delivery)
 {
 }
-static void no_as_user(struct ost_delivery *delivery, const struct ost_user_request *request, struct ost_user_done *done)
+static void no_as_user(struct ost_delivery *delivery, const struct ost_user_request *request, struct ost_user_done *done,
+		       size_t n)
 {
-	done->status = OST_DEFERRED;
+	for (size_t i = 0; i < n; i++)
+		done[i].status = OST_DEFERRED;
 }
 static bool no_forward(struct ost_delivery *delivery, const struct ost_forward *forward, char queue_id[24],
 		       struct ost_why *why)
@@ -173,9 +175,9 @@ static void mark_connected(struct ost_delivery *d)
 {
 	delivery->mark_connected(d);
 }
-static void as_user(struct ost_delivery *d, const struct ost_user_request *request, struct ost_user_done *done)
+static void as_user(struct ost_delivery *d, const struct ost_user_request *request, struct ost_user_done *done, size_t n)
 {
-	delivery->as_user(d, request, done);
+	delivery->as_user(d, request, done, n);
 }
 static bool forward(struct ost_delivery *d, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
 {

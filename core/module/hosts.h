@@ -21,7 +21,7 @@ struct mod_delivery_ops { /* core/deliver */
 	int64_t (*content_read)(struct ost_delivery *, uint64_t at, void *p, size_t n);
 	const char *(*content)(struct ost_delivery *, uint64_t *size);
 	void (*mark_connected)(struct ost_delivery *);
-	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *);
+	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *, size_t n);
 	bool (*forward)(struct ost_delivery *, const struct ost_forward *, char queue_id[24], struct ost_why *);
 };
 struct mod_net_ops { /* core/net */

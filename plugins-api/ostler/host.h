@@ -70,9 +70,10 @@ struct ost_host {
 	const char *(*content)(struct ost_delivery *, uint64_t *size);
 	/* Where the time went, for the log's delays=a/b/c/d: call when the connection is set up. */
 	void (*mark_connected)(struct ost_delivery *);
-	/* Does a step as a user: hands the job to the child that has become that user, where the module's user_write() and
-	 * user_publish() run. Waits; jobs that wait at the same time share their syncs. The outcome is in *done. */
-	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *done);
+	/* Does steps as users: hands each job to the child that has become its user, where the module's user_write() and
+	 * user_publish() run. Waits for all n; jobs that wait at the same time for one user, of this delivery and of others,
+	 * share their syncs. The outcomes are in done[0] … done[n - 1]. */
+	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *done, size_t n);
 	/* Servers for a domain (MX, then A/AAAA; RFC 5321 5.1), or for a host alone without OST_SERVERS_MX. An address
 	 * literal ("[1.2.3.4]", "[IPv6:::1]", or without the brackets) is its own answer. Bounded: at most max entries are
 	 * written to list, *count says how many. Sorted by preference; the addresses of one preference in random order with
