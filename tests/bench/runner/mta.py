@@ -31,7 +31,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 smtpd_peername_lookup = no
-disable_dns_lookups = yes
+smtp_dns_support_level = disabled
 relayhost = [127.0.0.1]:{sink_port}
 default_process_limit = 100
 in_flow_delay = 0
@@ -118,6 +118,10 @@ class Mta:
         self.group.end()
         self.group = None
 
+    def master_pid(self):
+        with open(os.path.join(self.root, "queue", "pid", "master.pid"), encoding="ascii") as f:
+            return int(f.read())
+
     def log_tail(self, lines=20):
         try:
             with open(os.path.join(self.root, "log", "mail.log"), encoding="utf-8", errors="replace") as f:
@@ -146,10 +150,6 @@ class Postfix(Mta):
 
     def stop_words(self):
         return ["postfix", "-c", self.conf, "stop"]
-
-    def master_pid(self):
-        with open(os.path.join(self.root, "queue", "pid", "master.pid"), encoding="ascii") as f:
-            return int(f.read())
 
 
 class Ostler(Mta):
@@ -190,10 +190,6 @@ class Ostler(Mta):
 
     def stop_words(self):
         return [self.copied, "-c", self.conf, "stop"]
-
-    def master_pid(self):
-        pids = self.group.pids()
-        return min(pids) if pids else None
 
 
 BY_NAME = {"postfix": Postfix, "ostler": Ostler}

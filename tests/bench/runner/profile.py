@@ -21,7 +21,7 @@ FRAME = re.compile(r"^\s+[0-9a-f]+ (?P<symbol>.+?) \((?P<object>[^()]*)\)$")
 
 
 def role_of(pid):
-    """What the process is: its --role, or the name of its program."""
+    """What the process is: of Ostler's workers role and service, otherwise the name of the program."""
     try:
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
             words = f.read().split("\0")
@@ -29,12 +29,10 @@ def role_of(pid):
             name = f.read().strip()
     except OSError:
         return "?"
-    for i, word in enumerate(words):
-        if word == "--role" and i + 1 < len(words):
-            return words[i + 1]
-        if word.startswith("--role="):
-            return word.removeprefix("--role=")
-    return name
+    if "--worker" not in words:
+        return name
+    at = words.index("--worker") + 1
+    return "/".join(dict.fromkeys(words[at:at + 2]))
 
 
 def profile(mta, scenario, image, folder, scale=1.0):
