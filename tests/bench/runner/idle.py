@@ -8,8 +8,7 @@ import socket
 import subprocess
 import time
 
-from .measure import Relayed, run, warm_up
-from .pair import Sink
+from .measure import run, running
 from .tools import Failure
 
 
@@ -61,24 +60,17 @@ class IdleClients:
 
 def idle_round(mta, scenario, count, image, folder, scale=1.0):
     """Memory without and with `count` idle sessions, and the scenario's rate without and with them."""
-    with Sink(folder) as sink:
-        mta.prepare(image.fresh(), sink.port, scenario.mailboxes)
-        mta.start()
-        try:
-            arrivals = Relayed(sink)
-            messages = scenario.messages(mta.name, scale)
-            warm_up(mta, scenario, arrivals, folder)
-            alone = run(mta, scenario, arrivals, folder, messages)
-            arrivals.forget()
-            before = pss_megabytes(mta.group.pids())
-            with IdleClients(folder, mta.port, count) as clients:
-                quiet = pss_megabytes(mta.group.pids())
-                greeting = greeting_milliseconds(mta.port)
-                beside = run(mta, scenario, arrivals, folder, messages)
-                busy = pss_megabytes(mta.group.pids())
-                left = clients.left()
-        finally:
-            mta.stop()
+    with running(mta, scenario, image, folder) as arrivals:
+        messages = scenario.messages(mta.name, scale)
+        alone = run(mta, scenario, arrivals, folder, messages)
+        arrivals.forget()
+        before = pss_megabytes(mta.group.pids())
+        with IdleClients(folder, mta.port, count) as clients:
+            quiet = pss_megabytes(mta.group.pids())
+            greeting = greeting_milliseconds(mta.port)
+            beside = run(mta, scenario, arrivals, folder, messages)
+            busy = pss_megabytes(mta.group.pids())
+            left = clients.left()
     return {"sessions": count, "left": left, "pss_before_mb": before, "pss_idle_mb": quiet, "pss_busy_mb": busy,
             "greeting_ms": greeting, "alone_per_second": alone["per_second"], "beside_per_second": beside["per_second"]}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One round: a fresh image, an MTA started on it, warmed up, and measured under one scenario."""
 
+import contextlib
 import os
 import time
 
@@ -11,17 +12,24 @@ WARM_UP_SHARE = 0.1  # of the messages, sent before the clock starts
 SETTLE_SECONDS = 0.5  # after the last delivery: what the MTA still has to note down is counted as well
 
 
-def one_round(mta, scenario, image, folder, scale=1.0):
-    """Returns the figures of one round as a dict."""
+@contextlib.contextmanager
+def running(mta, scenario, image, folder):
+    """The MTA on a fresh image, warmed up, stopped at the end; gives what counts its deliveries."""
     with Sink(folder) as sink:
         mta.prepare(image.fresh(), sink.port, scenario.mailboxes)
         mta.start()
         try:
             arrivals = Relayed(sink) if scenario.kind == "relay" else Maildirs(os.path.join(mta.root, "mail"))
             warm_up(mta, scenario, arrivals, folder)
-            return run(mta, scenario, arrivals, folder, scenario.messages(mta.name, scale))
+            yield arrivals
         finally:
             mta.stop()
+
+
+def one_round(mta, scenario, image, folder, scale=1.0):
+    """Returns the figures of one round as a dict."""
+    with running(mta, scenario, image, folder) as arrivals:
+        return run(mta, scenario, arrivals, folder, scenario.messages(mta.name, scale))
 
 
 def warm_up(mta, scenario, arrivals, folder):

@@ -9,8 +9,8 @@ import subprocess
 import time
 
 from .cpu import stat_fields
-from .measure import warm_up, Maildirs, Relayed
-from .pair import Sink, load, scenario_options
+from .measure import running
+from .pair import load, scenario_options
 from .tools import Failure, command
 
 FREQUENCY = 997
@@ -37,18 +37,11 @@ def role_of(pid):
 
 def profile(mta, scenario, image, folder, scale=1.0):
     """Two runs: one under perf, one under strace (which is slow, so it gets fewer messages)."""
-    with Sink(folder) as sink:
-        mta.prepare(image.fresh(), sink.port, scenario.mailboxes)
-        mta.start()
-        try:
-            arrivals = Relayed(sink) if scenario.kind == "relay" else Maildirs(os.path.join(mta.root, "mail"))
-            warm_up(mta, scenario, arrivals, folder)
-            messages = scenario.messages(mta.name, scale)
-            print(under_perf(mta, scenario, arrivals, folder, messages))
-            arrivals.forget()
-            print(under_strace(mta, scenario, arrivals, folder, max(messages // 10, scenario.sessions)))
-        finally:
-            mta.stop()
+    with running(mta, scenario, image, folder) as arrivals:
+        messages = scenario.messages(mta.name, scale)
+        print(under_perf(mta, scenario, arrivals, folder, messages))
+        arrivals.forget()
+        print(under_strace(mta, scenario, arrivals, folder, max(messages // 10, scenario.sessions)))
 
 
 def send(mta, scenario, arrivals, folder, messages):
