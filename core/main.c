@@ -12,9 +12,9 @@
 
 /* Roles and commands whose folders are not part of this build are left out of the tables. */
 #define OPTIONAL __attribute__((weak))
-extern const struct role role_bounce OPTIONAL, role_broker OPTIONAL, role_pickup OPTIONAL, role_qmgr OPTIONAL,
+extern const struct role role_broker OPTIONAL, role_pickup OPTIONAL, role_qmgr OPTIONAL,
 	role_smtpd OPTIONAL;
-extern const struct role role_resolve;
+extern const struct role role_bounce, role_resolve;
 
 static const struct role *const roles[] = {
 	&role_agent,  &role_check, &role_user,    &role_bounce, &role_broker,

@@ -142,6 +142,8 @@ static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message 
 	struct tlv f;
 	uint64_t number = 0, good = 0;
 	(void)p;
+	if (msg->type == M_HINT)
+		keeper_hint(q->keeper, msg->body, msg->len);
 	if (msg->type != M_NOTICED)
 		return;
 	while (tlv_next(&r, &f)) {
