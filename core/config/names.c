@@ -58,9 +58,25 @@ const char *config_set_value(const struct config *c, const char *name)
 	return e ? e->value : NULL;
 }
 
+/* Is the name derived from a service that master.cf does not have? */
+static bool is_orphan(const struct config *c, const char *name)
+{
+	size_t len;
+	const struct param_family *f = param_find(name) ? NULL : param_family_of(name, &len);
+	for (size_t i = 0; f && i < c->service_count; i++) {
+		const struct service *s = c->services[i];
+		if (s->type == SERVICE_UNIX && strlen(s->name) == len && !memcmp(s->name, name, len) &&
+		    has_family(s->command, f))
+			return false;
+	}
+	return f != NULL;
+}
+
 const char *config_default_value(const struct config *c, const char *name)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
+	if (is_orphan(c, name))
+		return NULL;
 	return view_default(c->view, name);
 }
 
@@ -68,7 +84,7 @@ const char *config_builtin_value(const struct config *c, struct arena *arena, co
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	if (strcmp(name, "mydomain") != 0 && strcmp(name, "mynetworks") != 0 && strcmp(name, "myhostname") != 0)
-		return view_default(c->view, name);
+		return config_default_value(c, name);
 	struct config bare = *c;
 	bare.arena = arena;
 	bare.main = dict_new(arena);

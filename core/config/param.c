@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h> /* of the build, not of this folder */
+
 #include "config/param.h"
 
 #include <assert.h>

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Log lines about what became of a command, in the form that log readers know. */
+#include "base/log.h"
+
+#include <string.h>
+
+#include "mail/address.h"
+#include "smtpd/restrict.h"
+
+/* " to=<external form>" */
+static void add_address(struct buf *b, const char *name, const char *address)
+{
+	buf_printf(b, " %s=<", name);
+	address_quote(b, address);
+	buf_putc(b, '>');
+}
+
+void log_whatsup(const struct session *s, const char *what, const char *text)
+{
+	struct buf b = BUF_INIT;
+	const struct transaction *tx = s->tx;
+	if (tx && tx->sender)
+		add_address(&b, "from", tx->sender);
+	if (s->checked_rcpt)
+		add_address(&b, "to", s->checked_rcpt);
+	buf_printf(&b, " proto=%s", s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP");
+	if (s->helo)
+		buf_printf(&b, " helo=<%s>", s->helo);
+	log_info("%s: %s: %s from %s: %s;%s", tx && tx->draft ? tx->queue_id : "NOQUEUE", what, s->where, s->peer.namaddr,
+		 text, buf_str(&b));
+	buf_free(&b);
+}

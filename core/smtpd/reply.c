@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Replies: cleaned, cut, and collected until the input is exhausted. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/sanitize.h"
+#include "smtpd/session.h"
+
+enum { REPLY_MAX = 1000 };
+
+void reply_text(struct session *s, const char *text)
+{
+	sanitize(&s->out, text, strlen(text), REPLY_MAX, SANITIZE_REPLY);
+	buf_add(&s->out, "\r\n", 2);
+}
+
+void reply(struct session *s, const char *fmt, ...)
+{
+	char text[REPLY_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	reply_text(s, text);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The life of a session: greeting, waiting, reading, writing, ending. */
+#include "smtpd/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+#include "smtpd/restrict.h"
+
+enum { COMMAND_READ = 4096, DATA_READ = 65536, MIN_DATA_RATE = 500 };
+
+struct session *session_new(struct server *srv, int fd, const struct sockaddr *from)
+{
+	CHECK_MAGIC(srv, SERVER_MAGIC);
+	struct session *s = MEM_NEW(struct session);
+	s->magic = SESSION_MAGIC;
+	s->server = srv;
+	s->fd = fd;
+	s->mode = MODE_CONNECT;
+	s->arena = arena_new();
+	s->where = "CONNECT";
+	peer_lookup(s, from);
+	if (srv->waiter)
+		s->wait = waiter_add(srv->waiter, fd, s);
+	atomic_fetch_add(&srv->sessions, 1);
+	return s;
+}
+
+void session_transaction_begin(struct session *s)
+{
+	struct arena *a = arena_new();
+	s->tx = ARENA_NEW(a, struct transaction);
+	s->tx->arena = a;
+	s->tx->arrival = clock_utc();
+}
+
+void session_reset_transaction(struct session *s)
+{
+	struct transaction *tx = s->tx;
+	s->overshoot = 0;
+	s->checked_rcpt = NULL;
+	if (!tx)
+		return;
+	if (tx->cleanup)
+		cleanup_abandon(tx->cleanup);
+	spool_draft_discard(&tx->draft);
+	buf_free(&tx->actions.prepend);
+	struct arena *a = tx->arena;
+	s->tx = NULL;
+	arena_destroy(&a);
+}
+
+void session_destroy(struct session **sp)
+{
+	struct session *s = *sp;
+	if (!s)
+		return;
+	CHECK_MAGIC(s, SESSION_MAGIC);
+	struct server *srv = s->server;
+	session_reset_transaction(s);
+	restrict_session_end(s);
+	if (s->counted)
+		srv->client_end(srv->client_ctx, s->peer.address);
+	if (srv->waiter)
+		waiter_remove_closing(srv->waiter, &s->wait);
+	close(s->fd);
+	free(s->helo);
+	buf_free(&s->in);
+	buf_free(&s->out);
+	verdict_free(&s->verdict);
+	arena_destroy(&s->arena);
+	atomic_fetch_sub(&srv->sessions, 1);
+	s->magic = 0;
+	free(s);
+	*sp = NULL;
+}
+
+/* The end, with its log line. */
+static void end(struct session *s)
+{
+	struct buf counts = BUF_INIT;
+	command_counts(s, &counts);
+	log_info("disconnect from %s%s", s->peer.namaddr, buf_str(&counts));
+	buf_free(&counts);
+	session_destroy(&s);
+}
+
+/* Where the session was, for "lost connection after …": within DATA with the bytes that came. */
+static const char *after(const struct session *s, char text[64])
+{
+	if (s->mode != MODE_DATA)
+		return s->where;
+	snprintf(text, 64, "%s (%llu bytes)", s->where, (unsigned long long)s->tx->scan.bytes);
+	return text;
+}
+
+void session_finish(struct session *s)
+{
+	s->mode = MODE_CLOSING;
+}
+
+void session_renew_deadline(struct session *s)
+{
+	s->deadline = clock_mono() + server_limits(s->server)->timeout;
+}
+
+enum io { IO_DONE, IO_WAIT, IO_LOST };
+
+/* Sends what is queued. */
+static enum io flush(struct session *s)
+{
+	size_t sent = 0;
+	while (sent < s->out.len) {
+		ssize_t n = send(s->fd, s->out.data + sent, s->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			return IO_LOST;
+		if (n < 0) {
+			buf_consume(&s->out, sent);
+			return IO_WAIT;
+		}
+		sent += (size_t)n;
+	}
+	buf_reset(&s->out);
+	return IO_DONE;
+}
+
+/* Reads more. A read that took all there was is not tried again before the session has waited. */
+static enum io fill(struct session *s)
+{
+	size_t want = s->mode == MODE_DATA ? DATA_READ : COMMAND_READ;
+	if (s->drained)
+		return IO_WAIT;
+	if (s->in_at == s->in.len)
+		buf_reset(&s->in);
+	else
+		buf_consume(&s->in, s->in_at);
+	s->in_at = 0;
+	buf_reserve(&s->in, want);
+	for (;;) {
+		ssize_t n = recv(s->fd, s->in.data + s->in.len, want, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return IO_WAIT;
+		if (n <= 0)
+			return IO_LOST;
+		s->in.len += (size_t)n;
+		s->drained = (size_t)n < want;
+		if (s->mode == MODE_DATA && !server_stressed(s->server))
+			session_renew_deadline(s);
+		else if (s->mode == MODE_DATA)
+			s->deadline += (int64_t)n * CLOCK_SECOND / MIN_DATA_RATE;
+		return IO_DONE;
+	}
+}
+
+/* Hands the session over to the waiter; buffers that hold nothing are given back. */
+static void park(struct session *s, enum wait_for want, int64_t deadline)
+{
+	struct waiter *w = s->server->waiter;
+	if (session_unread(s) == 0) {
+		buf_free(&s->in);
+		s->in_at = 0;
+	}
+	if (s->out.len == 0)
+		buf_free(&s->out);
+	verdict_free(&s->verdict);
+	s->drained = false;
+	waiter_park(w, s->wait, want, deadline);
+}
+
+/* The client did not answer in time. */
+static void timed_out(struct session *s)
+{
+	char text[64];
+	log_info("timeout after %s from %s", after(s, text), s->peer.namaddr);
+	if (s->out.len == 0) {
+		reply(s, "421 4.4.2 %s Error: timeout exceeded", s->server->myhostname);
+		(void)flush(s);
+	}
+	end(s);
+}
+
+static void lost(struct session *s)
+{
+	char text[64];
+	if (s->mode != MODE_CLOSING)
+		log_info("lost connection after %s from %s", after(s, text), s->peer.namaddr);
+	end(s);
+}
+
+/* A line that is longer than line_length_limit: its beginning is taken for a command, the rest is passed over. */
+static size_t cut_line(struct session *s, const char *line, size_t len)
+{
+	size_t limit = s->server->line_limit;
+	if (len <= limit)
+		return len;
+	log_warning("%s: request longer than %zu: %.30s...", s->peer.namaddr, limit, line);
+	return limit;
+}
+
+/* A command line that ended in LF alone. True: the session ends here. */
+static bool bare_newline(struct session *s)
+{
+	enum bare_newline how = s->bare_lf_excluded ? BARE_ALLOW : s->server->bare_newline;
+	if (how == BARE_NOTE && !s->noted_bare_lf)
+		log_info("bare_lf after %s from %s", s->where, s->peer.namaddr);
+	s->noted_bare_lf = true;
+	if (how != BARE_REJECT)
+		return false;
+	log_info("reject: bare <LF> received after %s from %s", s->where, s->peer.namaddr);
+	reply(s, "%d %s %s Error: bare <LF> received", s->server->bare_newline_code,
+	      s->server->bare_newline_code < 500 ? "4.5.2" : "5.5.2", s->server->myhostname);
+	session_finish(s);
+	return true;
+}
+
+/* Runs the next whole command line of the input; false: there is none. */
+static bool next_command(struct session *s)
+{
+	size_t left = session_unread(s);
+	const char *line = s->in.data + s->in_at;
+	const char *lf = left ? memchr(line, '\n', left) : NULL;
+	size_t len = lf ? (size_t)(lf - line) : left;
+	if (left == 0)
+		return false;
+	if (s->skipping) {
+		s->in_at += lf ? len + 1 : left;
+		s->skipping = !lf;
+		return lf != NULL;
+	}
+	if (!lf && left <= s->server->line_limit)
+		return false;
+	size_t cut = cut_line(s, line, len);
+	s->in_at += lf ? len + 1 : left;
+	s->skipping = !lf;
+	if (lf && (len == 0 || line[len - 1] != '\r') && bare_newline(s))
+		return true;
+	while (cut > 0 && line[cut - 1] == '\r')
+		cut--;
+	command_run(s, line, cut, session_unread(s) > 0);
+	return true;
+}
+
+/* After each command and reply: too many errors, sleeping, 421. */
+static void after_step(struct session *s)
+{
+	if (s->mode != MODE_COMMAND)
+		return;
+	const struct limits *limits = server_limits(s->server);
+	if (s->errors >= limits->hard_error_limit) {
+		log_info("too many errors after %s from %s", s->where, s->peer.namaddr);
+		reply(s, "421 4.7.0 %s Error: too many errors", s->server->myhostname);
+		session_finish(s);
+	}
+	if (s->errors >= s->server->soft_error_limit && s->server->error_sleep > 0)
+		s->sleep_until = clock_mono() + s->server->error_sleep;
+	if (s->disconnect)
+		session_finish(s);
+}
+
+/* A new generation serves: an idle client is told to come again. */
+static bool told_to_leave(struct session *s)
+{
+	if (!atomic_load(&s->server->retiring) || s->mode != MODE_COMMAND || s->tx || session_unread(s))
+		return false;
+	reply(s, "421 4.3.2 %s Error: service is being restarted", s->server->myhostname);
+	session_finish(s);
+	return true;
+}
+
+/* Is there something that can be done without waiting? *gone: the session has been handed on. */
+static bool step(struct session *s, bool *gone)
+{
+	*gone = false;
+	switch (s->mode) {
+	case MODE_CONNECT:
+		command_greet(s);
+		after_step(s);
+		session_renew_deadline(s);
+		return true;
+	case MODE_COMMAND:
+		if (!next_command(s))
+			return false;
+		after_step(s);
+		session_renew_deadline(s);
+		return true;
+	case MODE_DATA:
+		if (!data_eat(s))
+			return false;
+		*gone = data_commit(s);
+		if (!*gone)
+			after_step(s);
+		return true;
+	case MODE_COMMIT:
+	case MODE_CLOSING:
+		break;
+	}
+	return false;
+}
+
+/* Flushes, then ends, reads more or parks. Answers true when there is new input. */
+static bool wait_for_client(struct session *s)
+{
+	switch (flush(s)) {
+	case IO_WAIT:
+		park(s, WAIT_WRITE, s->deadline);
+		return false;
+	case IO_LOST:
+		lost(s);
+		return false;
+	case IO_DONE:
+		break;
+	}
+	if (s->mode == MODE_CLOSING) {
+		end(s);
+		return false;
+	}
+	switch (fill(s)) {
+	case IO_WAIT:
+		park(s, WAIT_READ, s->deadline);
+		return false;
+	case IO_LOST:
+		lost(s);
+		return false;
+	case IO_DONE:
+		break;
+	}
+	return true;
+}
+
+void session_resume(struct session *s)
+{
+	s->mode = MODE_COMMAND;
+	after_step(s);
+	session_renew_deadline(s);
+	if (session_unread(s) || s->sleep_until) { /* work for a pool thread */
+		waiter_wake(s->server->waiter, s->wait);
+		park(s, WAIT_NOTHING, CLOCK_NEVER);
+		return;
+	}
+	s->drained = true;
+	(void)wait_for_client(s);
+}
+
+void session_work(struct session *s, enum wait_why why)
+{
+	CHECK_MAGIC(s, SESSION_MAGIC);
+	if (why == WAITED_DEADLINE && !s->sleep_until) {
+		timed_out(s);
+		return;
+	}
+	if (why == WAITED_WAKE)
+		told_to_leave(s);
+	for (;;) {
+		bool gone;
+		if (s->sleep_until && s->sleep_until > clock_mono()) {
+			park(s, WAIT_NOTHING, s->sleep_until);
+			return;
+		}
+		s->sleep_until = 0;
+		if (step(s, &gone)) {
+			if (gone)
+				return;
+		} else if (!wait_for_client(s)) {
+			return;
+		}
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transports/smtp/smtp.h"
+
+/* Room for n more bytes and a NUL. Memory that is not there ends the process, as in the core. */
+static void reserve(struct text *t, size_t n)
+{
+	if (t->cap - t->len > n)
+		return;
+	size_t cap = t->cap ? t->cap : 1024;
+	while (cap - t->len <= n)
+		cap *= 2;
+	char *data = realloc(t->data, cap);
+	if (!data)
+		abort();
+	t->data = data;
+	t->cap = cap;
+}
+
+void text_add(struct text *t, const void *p, size_t n)
+{
+	reserve(t, n);
+	memcpy(t->data + t->len, p, n);
+	t->len += n;
+	t->data[t->len] = '\0';
+}
+
+void text_puts(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+void text_printf(struct text *t, const char *fmt, ...)
+{
+	char space[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(space, sizeof space, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		text_add(t, space, (size_t)n < sizeof space ? (size_t)n : sizeof space - 1);
+}
+
+void text_free(struct text *t)
+{
+	free(t->data);
+	*t = (struct text){ .len = 0 };
+}
+
+/* ---- content on the wire --------------------------------------------------------------------------------------------- */
+
+/* A piece of one line, without CR and LF; broken where it grows too long. */
+static void put_piece(struct wire *w, struct text *out, const char *p, size_t n)
+{
+	if (n > 0 && w->column == 0 && *p == '.')
+		text_add(out, ".", 1);
+	while (w->line_limit > 0 && w->column + n > w->line_limit) {
+		size_t part = w->line_limit - w->column;
+		text_add(out, p, part);
+		text_add(out, "\r\n ", 3);
+		p += part;
+		n -= part;
+		w->column = 1;
+	}
+	text_add(out, p, n);
+	w->column += n;
+}
+
+/* A piece of a line in which CR may be: each becomes a blank unless the line ends with it. */
+static void put_with_cr(struct wire *w, struct text *out, const char *p, size_t n)
+{
+	while (n > 0) {
+		const char *cr = memchr(p, '\r', n);
+		size_t part = cr ? (size_t)(cr - p) : n;
+		if (w->cr)
+			put_piece(w, out, " ", 1);
+		w->cr = cr != NULL;
+		put_piece(w, out, p, part);
+		p += part + w->cr;
+		n -= part + w->cr;
+	}
+}
+
+void wire_put(struct wire *w, struct text *out, const char *p, size_t n)
+{
+	bool any_cr = w->cr || memchr(p, '\r', n);
+	reserve(out, n + n / 16 + 64);
+	while (n > 0) {
+		const char *lf = memchr(p, '\n', n);
+		size_t part = lf ? (size_t)(lf - p) : n;
+		if (any_cr)
+			put_with_cr(w, out, p, part);
+		else
+			put_piece(w, out, p, part);
+		if (lf) {
+			text_add(out, "\r\n", 2);
+			w->column = 0;
+			w->cr = false; /* CR LF in the content: one line end */
+		}
+		p += part + (lf != NULL);
+		n -= part + (lf != NULL);
+	}
+}
+
+void wire_end(struct wire *w, struct text *out)
+{
+	if (w->column > 0 || w->cr)
+		text_add(out, "\r\n", 2);
+	text_add(out, ".\r\n", 3);
+	w->column = 0;
+	w->cr = false;
+}
