@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Maildir: written to tmp/ under a name that is nobody else's, renamed into new/. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shared/beneath.h"
+#include "shared/userfile.h"
+
+enum { NAME_SIZE = 128, FOLDER_MODE = 0700, FILE_MODE = 0600 };
+
+struct maildir { /* a job's state between its two steps */
+	int folder;
+	char tmp[NAME_SIZE + 4]; /* "tmp/…" */
+};
+
+/* "1700000000.M123456P42Q7.host": time, process, a number within it. */
+static void make_name(char name[NAME_SIZE + 4])
+{
+	static atomic_uint number;
+	struct timespec now;
+	char host[65];
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gethostname(host, sizeof host - 1) < 0)
+		memcpy(host, "localhost", sizeof "localhost");
+	host[sizeof host - 1] = '\0';
+	for (char *p = host; *p; p++)
+		if (*p == '/' || *p == ':' || (unsigned char)*p <= ' ')
+			*p = '_';
+	snprintf(name, NAME_SIZE + 4, "tmp/%lld.M%ldP%dQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(),
+		 atomic_fetch_add(&number, 1), host);
+}
+
+/* The Maildir, made when it is not there. */
+static int open_maildir(const struct ost_user_job *j)
+{
+	const char *path;
+	int opened, base = job_base(j, &path, &opened);
+	if (base < 0)
+		return -1;
+	int fd = beneath_open(base, path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 && errno == ENOENT && beneath_mkdirs(base, path, 1, FOLDER_MODE) == 0)
+		fd = beneath_open(base, path, O_PATH | O_DIRECTORY, 0);
+	int error = errno;
+	if (opened >= 0)
+		close(opened);
+	errno = error;
+	return fd;
+}
+
+static int make_folders(int folder)
+{
+	static const char *const names[] = { "tmp", "new", "cur" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (beneath_mkdirs(folder, names[i], 1, FOLDER_MODE) < 0)
+			return -1;
+	return 0;
+}
+
+/* A new file in tmp/; the folders are made when they are not there. */
+static int create_file(struct maildir *m)
+{
+	for (int attempt = 0;; attempt++) {
+		make_name(m->tmp);
+		int fd = beneath_open(m->folder, m->tmp, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
+		if (fd >= 0 || attempt == 3)
+			return fd;
+		if (errno == ENOENT && make_folders(m->folder) < 0)
+			return -1;
+		if (errno != ENOENT && errno != EEXIST)
+			return -1;
+	}
+}
+
+/* Headers and a message in memory: one system call. */
+static int write_message(const struct ost_user_job *j, const struct mail_head *h, int fd)
+{
+	if (!j->message) {
+		int error = write_all(fd, h->headers, h->headers_len);
+		return error ? error : message_copy(j, fd);
+	}
+	struct iovec v[] = { { (void *)(uintptr_t)h->headers, h->headers_len },
+			     { (void *)(uintptr_t)j->message, j->message_size } };
+	ssize_t n = writev(fd, v, 2);
+	if (n < 0 && errno != EINTR)
+		return errno;
+	size_t done = n < 0 ? 0 : (size_t)n;
+	if (done < h->headers_len) {
+		int error = write_all(fd, h->headers + done, h->headers_len - done);
+		if (error)
+			return error;
+		done = h->headers_len;
+	}
+	return write_all(fd, j->message + (done - h->headers_len), j->message_size - (done - h->headers_len));
+}
+
+/* Nothing of it stays. */
+static void undo(struct ost_user_job *j)
+{
+	struct maildir *m = j->state;
+	if (!m)
+		return;
+	if (m->tmp[0])
+		unlinkat(m->folder, m->tmp, 0);
+	if (m->folder >= 0)
+		close(m->folder);
+	free(m);
+	j->state = NULL;
+}
+
+static void fail(struct ost_user_job *j, const char *what, int error)
+{
+	char text[200];
+	snprintf(text, sizeof text, "maildir delivery failed: %s", what);
+	job_failed(j, text, error);
+	undo(j);
+}
+
+void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
+{
+	struct mail_head h;
+	struct maildir *m = calloc(1, sizeof *m);
+	if (!m || !mail_head_of(j, &h)) {
+		free(m);
+		job_failed(j, "maildir delivery failed", m ? EINVAL : ENOMEM);
+		return;
+	}
+	j->state = m;
+	m->folder = open_maildir(j);
+	if (m->folder < 0) {
+		fail(j, "cannot open the maildir", errno);
+		return;
+	}
+	j->file_fd = create_file(m);
+	if (j->file_fd < 0) {
+		int error = errno;
+		m->tmp[0] = '\0';
+		fail(j, "create maildir file", error);
+		return;
+	}
+	int error = 0;
+	if (o->size_limit > 0 && j->message_size + h.headers_len > (uint64_t)o->size_limit)
+		error = EFBIG;
+	else
+		error = write_message(j, &h, j->file_fd);
+	if (error)
+		fail(j, "error writing message", error);
+	else
+		snprintf(j->done.text, sizeof j->done.text, "delivered to maildir");
+}
+
+/* Into new/, under the same name; never over another file. */
+static int publish(const struct maildir *m, int new_fd)
+{
+	const char *name = m->tmp + 4;
+	if (renameat2(m->folder, m->tmp, new_fd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(m->folder, m->tmp, new_fd, name, 0) < 0)
+		return -1;
+	unlinkat(m->folder, m->tmp, 0);
+	return 0;
+}
+
+void maildir_publish(struct ost_user_job *j)
+{
+	struct maildir *m = j->state;
+	if (j->done.status != OST_SENT) {
+		undo(j);
+		return;
+	}
+	j->dir_fd = beneath_open(m->folder, "new", O_RDONLY | O_DIRECTORY, 0);
+	if (j->dir_fd < 0 && errno == ENOENT && make_folders(m->folder) == 0)
+		j->dir_fd = beneath_open(m->folder, "new", O_RDONLY | O_DIRECTORY, 0);
+	if (j->dir_fd < 0 || publish(m, j->dir_fd) < 0) {
+		fail(j, "create maildir file", errno);
+		return;
+	}
+	m->tmp[0] = '\0';
+	undo(j);
+}
