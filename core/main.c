@@ -23,8 +23,11 @@ static const struct role *const roles[] = {
 
 /* Names of links to the executable. */
 static const struct command links[] = {
+	{ "newaliases", cmd_newaliases, "make the indexes of the alias files" },
+	{ "postalias", cmd_postalias, "make and query alias files' indexes" },
 	{ "postconf", cmd_postconf, "show and edit the configuration" },
 	{ "postfix", cmd_postfix, "start, stop, reload, status, check" },
+	{ "postmap", cmd_postmap, "make and query lookup tables" },
 };
 
 /* ostler NAME */
@@ -35,6 +38,7 @@ static const struct command words[] = {
 	{ "reload", cmd_reload, "let a running system take over a changed configuration" },
 	{ "status", cmd_status, "show its processes" },
 	{ "check", cmd_check, "look for what is wrong with the configuration" },
+	{ "modules", cmd_modules, "show the modules that are declared, and whether they can be loaded" },
 	{ "version", cmd_version, "show the version" },
 };
 

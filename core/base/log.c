@@ -30,7 +30,7 @@ static const struct {
 
 /* Written before the first thread starts and only read afterwards; syslog_fd is replaced under lock. */
 static struct {
-	char *tag;
+	char *tag, *command;
 	int fd; /* the file, or -1 */
 	int facility;
 	bool use_syslog, also_stderr, verbose, opened, own_fd;
@@ -42,9 +42,11 @@ static int syslog_fd = -1;
 void log_open(const struct log_to *to)
 {
 	free(out.tag);
+	free(out.command);
 	if (out.own_fd)
 		close(out.fd);
 	out.tag = to->role && *to->role ? mem_printf("%s/%s", to->syslog_name, to->role) : mem_strdup(to->syslog_name);
+	out.command = to->command ? mem_strdup(to->command) : NULL;
 	out.facility = to->facility ? to->facility : LOG_MAIL;
 	out.also_stderr = to->also_stderr;
 	out.own_fd = false;
@@ -135,7 +137,7 @@ static void emit(enum log_level level, const char *fmt, va_list ap)
 	sanitize_into(clean, sizeof clean, text, len, SANITIZE_LOG);
 	const char *tag = out.tag ? out.tag : "ostler";
 	if (!out.opened || out.also_stderr)
-		dprintf(STDERR_FILENO, "%s: %s%s\n", tag, levels[level].word, clean);
+		dprintf(STDERR_FILENO, "%s: %s%s\n", out.command ? out.command : tag, levels[level].word, clean);
 	if (out.opened && out.fd >= 0) {
 		n = snprintf(line, sizeof line, "%s %s %s[%d]: %s%s\n", stamp(), host(), tag, (int)getpid(),
 			     levels[level].word, clean);

@@ -16,6 +16,7 @@ struct log_to {
 	const char *file;        /* maillog_file: appended to; "/dev/stdout"; NULL: syslog's socket */
 	int facility;            /* LOG_MAIL … of syslog.h */
 	bool also_stderr;        /* for commands and start-fg */
+	const char *command;     /* what lines on standard error start with: "postmap"; NULL: the tag */
 	int fd;                  /* an open descriptor to write to in place of `file`, or -1; stays the caller's */
 };
 

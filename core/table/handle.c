@@ -81,7 +81,8 @@ static void set_why(struct table *t, const struct ost_why *why)
 	pthread_mutex_unlock(&t->why_lock);
 }
 
-static struct table *new_table(const struct cfg_view *view, const char *text)
+/* quiet: the caller tells what is wrong. */
+static struct table *new_table(const struct cfg_view *view, const char *text, bool quiet)
 {
 	struct table *t = MEM_NEW(struct table);
 	t->magic = TABLE_MAGIC;
@@ -95,7 +96,8 @@ static struct table *new_table(const struct cfg_view *view, const char *text)
 	struct mod_instance *in = open_instance(t, &why);
 	if (!in) {
 		set_why(t, &why);
-		log_error("%s", why.text);
+		if (!quiet)
+			log_error("%s", why.text);
 	}
 	atomic_store(&t->instance, in);
 	t->next = tables;
@@ -110,7 +112,7 @@ struct table *table_open(const struct cfg_view *view, const char *text, struct o
 	while (t && strcmp(t->text, text) != 0)
 		t = t->next;
 	if (!t)
-		t = new_table(view, text);
+		t = new_table(view, text, why != NULL);
 	pthread_mutex_unlock(&lock);
 	if (why) {
 		pthread_mutex_lock(&t->why_lock);

@@ -32,7 +32,7 @@ struct maps *maps_open(const struct cfg_view *view, const char *spec, struct ost
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct ost_why one = { "" };
-		m->tables[i] = table_open(view, names[i], &one);
+		m->tables[i] = table_open(view, names[i], why ? &one : NULL);
 		if (one.text[0] && why && !why->text[0])
 			why_set(why, "%s: %s", names[i], one.text);
 	}

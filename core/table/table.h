@@ -23,7 +23,7 @@ struct lookup { /* an answer */
 /* Before the first module is loaded: lets modules use tables through their host (ostler/host.h). */
 void table_init(void);
 /* Opened once per process and text: a second mention shares the handle. Never NULL (see above); *why says what is wrong
- * with it, for `ostler check`; its text is "" when all is well. */
+ * with it; its text is "" when all is well. why NULL: it is logged. */
 struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
 /* The key as it is: folding case is the caller's (maps_find() does it). */
 enum ost_found table_lookup(struct table *, struct arena *, const char *key, size_t klen, struct lookup *);
@@ -36,8 +36,8 @@ void table_reopen_all(void);  /* the master says that files changed: what is not
 void table_files_each(void (*each)(void *ctx, const char *path), void *ctx);
 void table_close_all(void);   /* end of process: tables, lists, matchlists */
 
-/* An empty list is NULL and finds nothing. Lives until table_close_all(). *why (may be NULL): the first table that cannot be
- * used, "" when all can. */
+/* An empty list is NULL and finds nothing. Lives until table_close_all(). *why: the first table that cannot be used,
+ * "" when all can; NULL: all of them are logged. */
 struct maps *maps_open(const struct cfg_view *, const char *spec, struct ost_why *);
 enum ost_found maps_find(const struct maps *, struct arena *, const char *key, struct lookup *); /* key is folded to lower case */
 

@@ -55,6 +55,7 @@ char *text_lines_next(struct text_lines *l, size_t *len)
 			if (!start) {
 				start = l->at;
 				l->line = l->next_line;
+				l->orphan = is_space(*start);
 			}
 			memmove(start + used, l->at, n);
 			used += n;

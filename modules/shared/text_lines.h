@@ -11,6 +11,7 @@ struct text_lines {
 	char *at, *end; /* what is not read yet */
 	int next_line;  /* number of the physical line at `at`, from 1 */
 	int line;       /* where the logical line starts that was read last */
+	bool orphan;    /* it starts with white space, but there is no line that it could continue */
 };
 
 /* Reads the text, which is changed on the way: a logical line is put together in place. text[len] must be there and is

@@ -41,7 +41,10 @@ static bool load_text(const struct load *l, char *text, size_t len)
 	size_t n;
 	text_lines_start(&lines, text, len);
 	for (char *line = text_lines_next(&lines, &n); line; line = text_lines_next(&lines, &n))
-		if (!load_line(l, line, n, lines.line))
+		if (lines.orphan)
+			l->host->log(l->instance, OST_LOG_WARNING, "%s: logical line must not start with whitespace: \"%.30s\"",
+				     l->path, line);
+		else if (!load_line(l, line, n, lines.line))
 			return false;
 	return true;
 }

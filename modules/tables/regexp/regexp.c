@@ -38,7 +38,9 @@ static bool add_lines(struct regexp *re, struct ost_instance *instance, char *te
 	size_t n;
 	text_lines_start(&lines, text, len);
 	for (char *line = text_lines_next(&lines, &n); line; line = text_lines_next(&lines, &n))
-		if (!rules_add(&re->rules, line, lines.line, complain, instance))
+		if (lines.orphan)
+			complain(instance, lines.line, "logical line must not start with whitespace: skipping this rule");
+		else if (!rules_add(&re->rules, line, lines.line, complain, instance))
 			return false;
 	return true;
 }
