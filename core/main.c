@@ -12,13 +12,21 @@
 
 /* Roles and commands whose folders are not part of this build are left out of the tables. */
 #define OPTIONAL __attribute__((weak))
-extern const struct role role_broker OPTIONAL, role_pickup OPTIONAL, role_qmgr OPTIONAL,
-	role_smtpd OPTIONAL;
-extern const struct role role_bounce, role_resolve;
+extern const struct role role_pickup OPTIONAL;
+extern const struct role role_qmgr OPTIONAL;
+extern const struct role role_smtpd OPTIONAL;
 
 static const struct role *const roles[] = {
-	&role_agent,  &role_check, &role_user,    &role_bounce, &role_broker,
-	&role_pickup, &role_qmgr,  &role_resolve, &role_smtpd,
+	&role_agent,
+	&role_bounce,
+	&role_broker,
+	&role_check,
+	&role_lookup,
+	&role_pickup,
+	&role_qmgr,
+	&role_resolve,
+	&role_smtpd,
+	&role_user,
 };
 
 /* Names of links to the executable. */

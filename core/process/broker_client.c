@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The broker from an agent's side: a pool of children per user, and one link over which any number of threads ask. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,13 @@ static void key_of(const struct ost_user_request *r, char *key, size_t size)
 		snprintf(key, size, "i:%u:%u", (unsigned)r->uid, (unsigned)r->gid);
 }
 
+/* A child says nothing unasked: what can be read is its end. */
+static bool has_ended(const struct broker_child *child)
+{
+	struct pollfd p = { .fd = ipc_link_fd(child->link), .events = POLLIN };
+	return poll(&p, 1, 0) != 0;
+}
+
 /* An idle child of this user; those that have waited for too long end. Lock held. */
 static struct broker_child *take_idle(struct broker_client *c, const char *key, struct broker_child **ended)
 {
@@ -203,6 +211,8 @@ static struct broker_child *take_idle(struct broker_client *c, const char *key, 
 	for (struct broker_child **at = &c->idle; *at;) {
 		struct broker_child *child = *at;
 		bool mine = !found && strcmp(child->key, key) == 0;
+		if (mine && has_ended(child))
+			mine = false, child->since = now - c->max_idle;
 		if (!mine && now - child->since < c->max_idle) {
 			at = &child->next;
 			continue;

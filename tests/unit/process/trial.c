@@ -193,12 +193,11 @@ static const struct role trial_qmgr = TRIAL("qmgr", ROLE_SPOOL_KEEP, serve_qmgr)
 static const struct role trial_resolve = TRIAL("resolve", ROLE_MODULES, serve);
 static const struct role trial_bounce = TRIAL("bounce", ROLE_SPOOL_READ | ROLE_SPOOL_STORE, serve);
 static const struct role trial_agent = TRIAL("agent", ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK, serve);
-static const struct role trial_broker = TRIAL("broker", ROLE_ROOT, serve);
 
 int main(int argc, char **argv)
 {
 	static const struct role *const roles[] = { &trial_smtpd, &trial_pickup, &trial_qmgr,   &trial_resolve, &trial_bounce,
-						    &trial_agent, &trial_broker, &role_check, NULL };
+						    &trial_agent, &role_broker, &role_check, &role_lookup, NULL };
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return worker_main(roles, argc, argv);
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)
