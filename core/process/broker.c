@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The broker: root's few fixed steps for delivery agents. A single-threaded event loop that loads no module. */
+ * The broker: root's few fixed steps for delivery agents. A single-threaded event loop that loads no module.
+ */
 #include "process/broker.h"
 
 #include <signal.h>
@@ -16,7 +17,8 @@
 
 enum { STOP_SECONDS = 10 };
 
-/* ---- agents ---------------------------------------------------------------------------------------------------- */
+/* ---- agents
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void agent_free(struct broker_agent *a)
 {
@@ -34,7 +36,8 @@ static void agent_free(struct broker_agent *a)
 	free(a);
 }
 
-void broker_answer(struct broker_agent *a, unsigned type, uint64_t id, unsigned status, const char *reason, int fd)
+void broker_answer(struct broker_agent *a, unsigned type, uint64_t id, unsigned status, const char *reason,
+		   int fd)
 {
 	struct buf body = BUF_INIT;
 	tlv_put_u64(&body, F_ID, id);
@@ -158,7 +161,8 @@ static void add_agent(struct broker *b, const char *detail, int fd)
 	b->agents = a;
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * -------------------------------------------------------------------------------------------------- */
 
 static void on_worker_event(void *ctx, enum worker_event event, const char *detail, int fd)
 {

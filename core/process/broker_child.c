@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The broker's children: those that look a user's name up, and those that have become a user and do an agent's jobs. Each
- * is this executable, executed anew. */
+ * The broker's children: those that look a user's name up, and those that have become a user and do an
+ * agent's jobs. Each is this executable, executed anew. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +35,9 @@ struct user_child {
 	pid_t pid; /* 0: has ended */
 	struct ipc_link *ctl;
 	struct event *readable;
-	int64_t deadline;           /* CLOCK_NEVER */
-	int agent_end;              /* the job link's other end until the agent has it; -1 */
-	unsigned waiting_type;      /* CHILD_LOOKUP: CTL_TAKE or CTL_MAILBOX goes on then */
+	int64_t deadline;      /* CLOCK_NEVER */
+	int agent_end;         /* the job link's other end until the agent has it; -1 */
+	unsigned waiting_type; /* CHILD_LOOKUP: CTL_TAKE or CTL_MAILBOX goes on then */
 	struct control_fields request;
 };
 
@@ -48,7 +48,8 @@ struct known_user {
 	int64_t until;
 };
 
-/* ---- names ----------------------------------------------------------------------------------------------------- */
+/* ---- names
+ * ----------------------------------------------------------------------------------------------------- */
 
 bool user_known(struct broker *b, const char *name, struct broker_user *user)
 {
@@ -97,7 +98,8 @@ void users_free(struct broker *b)
 	}
 }
 
-/* ---- one child ------------------------------------------------------------------------------------------------- */
+/* ---- one child
+ * ------------------------------------------------------------------------------------------------- */
 
 static unsigned answer_type(const struct user_child *c)
 {
@@ -149,8 +151,9 @@ static void child_free(struct user_child *c)
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 
 /* A process of the role, with the configuration and these fields. */
-static struct user_child *child_start(struct broker_agent *a, const char *role, const struct control_fields *request,
-				      const struct broker_user *user, int job, struct ost_why *why)
+static struct user_child *child_start(struct broker_agent *a, const char *role,
+				      const struct control_fields *request, const struct broker_user *user,
+				      int job, struct ost_why *why)
 {
 	struct broker *b = a->broker;
 	struct worker *w = b->worker;
@@ -164,7 +167,12 @@ static struct user_child *child_start(struct broker_agent *a, const char *role, 
 	if (pid < 0)
 		return NULL;
 	struct user_child *c = MEM_NEW(struct user_child);
-	*c = (struct user_child){ .broker = b, .agent = a, .pid = pid, .ctl = ctl, .request = *request, .agent_end = -1,
+	*c = (struct user_child){ .broker = b,
+				  .agent = a,
+				  .pid = pid,
+				  .ctl = ctl,
+				  .request = *request,
+				  .agent_end = -1,
 				  .deadline = clock_mono() + START_SECONDS * CLOCK_SECOND };
 	c->next = b->children;
 	b->children = c;
@@ -190,7 +198,8 @@ static struct user_child *child_start(struct broker_agent *a, const char *role, 
 	return c;
 }
 
-/* ---- becoming a user ------------------------------------------------------------------------------------------- */
+/* ---- becoming a user
+ * ------------------------------------------------------------------------------------------- */
 
 static void start_user(struct broker_agent *a, const struct control_fields *f, const struct broker_user *user)
 {
@@ -246,7 +255,8 @@ void user_lookup(struct broker_agent *a, unsigned type, const struct control_fie
 	}
 }
 
-/* ---- what children say ----------------------------------------------------------------------------------------- */
+/* ---- what children say
+ * ----------------------------------------------------------------------------------------- */
 
 /* The lookup is through: the request goes on. */
 static void on_found(struct user_child *c, const struct control_fields *f)
@@ -299,10 +309,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	else if (good && c->phase == CHILD_STARTING && m.type == CTL_READY)
 		on_ready(c);
 	else
-		child_fail(c, failed_status(c), good && m.type == CTL_FAILED ? f.reason : "a child of the broker failed");
+		child_fail(c, failed_status(c),
+			   good && m.type == CTL_FAILED ? f.reason : "a child of the broker failed");
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * --------------------------------------------------------------------------------------------------- */
 
 void child_drop(struct broker_agent *a, uint64_t id)
 {

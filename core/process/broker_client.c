@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The broker from an agent's side: a pool of children per user, and one link over which any number of threads ask. */
+ * The broker from an agent's side: a pool of children per user, and one link over which any number of threads
+ * ask. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct broker_child {
 	struct broker_child *next;
 	struct ipc_link *link;
 	uint64_t id;
-	char key[96]; /* "u:name", "i:uid:gid" */
+	char key[96];  /* "u:name", "i:uid:gid" */
 	int64_t since; /* idle since */
 };
 
@@ -44,7 +45,7 @@ struct broker_client {
 	pthread_mutex_t lock; /* guards all below; not held while receiving */
 	pthread_cond_t changed;
 	struct ipc_link *link;
-	bool reading;  /* a waiting thread reads for all */
+	bool reading; /* a waiting thread reads for all */
 	bool connecting;
 	struct answer *waiting;
 	struct broker_child *idle; /* the last used first */
@@ -87,7 +88,8 @@ void broker_client_destroy(struct broker_client **cp)
 	*cp = NULL;
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------------------- */
+/* ---- asking
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* The link is dead: who waits gets no answer. Lock held; nobody reads. */
 static void lose_link(struct broker_client *c)
@@ -155,7 +157,8 @@ static bool connected(struct broker_client *c, struct ost_why *why)
 }
 
 /* Sends a request (body without its F_ID) and waits. False: no answer. */
-static bool ask(struct broker_client *c, unsigned type, struct buf *body, struct answer *a, struct ost_why *why)
+static bool ask(struct broker_client *c, unsigned type, struct buf *body, struct answer *a,
+		struct ost_why *why)
 {
 	int64_t deadline = clock_mono() + ANSWER_SECONDS * CLOCK_SECOND;
 	*a = (struct answer){ .fd = -1 };
@@ -180,13 +183,15 @@ static bool ask(struct broker_client *c, unsigned type, struct buf *body, struct
 				break;
 			}
 		}
-		ok = a->done || why_set(why, a->lost ? "the broker has gone away" : "the broker does not answer");
+		ok = a->done ||
+		     why_set(why, a->lost ? "the broker has gone away" : "the broker does not answer");
 	}
 	pthread_mutex_unlock(&c->lock);
 	return ok;
 }
 
-/* ---- children -------------------------------------------------------------------------------------------------- */
+/* ---- children
+ * -------------------------------------------------------------------------------------------------- */
 
 static void key_of(const struct ost_user_request *r, char *key, size_t size)
 {
@@ -238,8 +243,8 @@ static void free_children(struct broker_child *list)
 	}
 }
 
-enum broker_refusal broker_take(struct broker_client *c, const struct ost_user_request *r, struct broker_child **out,
-				struct ost_why *why)
+enum broker_refusal broker_take(struct broker_client *c, const struct ost_user_request *r,
+				struct broker_child **out, struct ost_why *why)
 {
 	CHECK_MAGIC(c, CLIENT_MAGIC);
 	struct broker_child *ended = NULL;
@@ -267,7 +272,9 @@ enum broker_refusal broker_take(struct broker_client *c, const struct ost_user_r
 		return BROKER_FAILED;
 	if (a.status != BROKER_OK || a.fd < 0) {
 		why_set(why, "%s", a.why.text);
-		return a.status == BROKER_NO_USER || a.status == BROKER_REFUSED ? (enum broker_refusal)a.status : BROKER_FAILED;
+		return a.status == BROKER_NO_USER || a.status == BROKER_REFUSED
+			       ? (enum broker_refusal)a.status
+			       : BROKER_FAILED;
 	}
 	struct broker_child *child = MEM_NEW(struct broker_child);
 	child->link = ipc_link_new(a.fd, "agent");
@@ -319,9 +326,11 @@ void broker_put(struct broker_client *c, struct broker_child **childp, bool heal
 	free_children(last);
 }
 
-/* ---- mailboxes ------------------------------------------------------------------------------------------------- */
+/* ---- mailboxes
+ * ------------------------------------------------------------------------------------------------- */
 
-static int try_mailbox(struct broker_client *c, const char *user, const char *path, bool *retry, struct ost_why *why)
+static int try_mailbox(struct broker_client *c, const char *user, const char *path, bool *retry,
+		       struct ost_why *why)
 {
 	struct buf body = BUF_INIT;
 	struct answer a;
@@ -335,11 +344,13 @@ static int try_mailbox(struct broker_client *c, const char *user, const char *pa
 	return a.fd;
 }
 
-int broker_mailbox_open(struct broker_client *c, const char *user, const char *path, bool *retry, struct ost_why *why)
+int broker_mailbox_open(struct broker_client *c, const char *user, const char *path, bool *retry,
+			struct ost_why *why)
 {
 	CHECK_MAGIC(c, CLIENT_MAGIC);
 	const struct cfg_view *view = worker_view(c->worker);
-	int64_t attempts = cfg_int(view, P_deliver_lock_attempts), pause = cfg_time(view, P_deliver_lock_delay);
+	int64_t attempts = cfg_int(view, P_deliver_lock_attempts),
+		pause = cfg_time(view, P_deliver_lock_delay);
 	int fd = -1;
 	*retry = false;
 	for (int64_t i = 0; i < attempts; i++) {

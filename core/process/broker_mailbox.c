@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Mailboxes in mail_spool_directory: opened, made and locked for an agent's child, with Postfix's rules. What lies in that
- * folder is not trusted: its users may have put links, pipes or other people's files there. */
+ * Mailboxes in mail_spool_directory: opened, made and locked for an agent's child, with Postfix's rules. What
+ * lies in that folder is not trusted: its users may have put links, pipes or other people's files there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,10 +33,12 @@ static int open_folder(const struct cfg_view *view, struct ost_why *why)
 	return fd;
 }
 
-/* ---- the file -------------------------------------------------------------------------------------------------- */
+/* ---- the file
+ * -------------------------------------------------------------------------------------------------- */
 
 /* Is it a plain file of this user, with one name? */
-static bool acceptable(const struct cfg_view *view, const struct stat *st, const char *name, uid_t owner, struct ost_why *why)
+static bool acceptable(const struct cfg_view *view, const struct stat *st, const char *name, uid_t owner,
+		       struct ost_why *why)
 {
 	if (!S_ISREG(st->st_mode))
 		return why_set(why, "mailbox %s is not a regular file", name);
@@ -45,12 +47,14 @@ static bool acceptable(const struct cfg_view *view, const struct stat *st, const
 	if (st->st_mode & (S_ISUID | S_ISGID | S_IXUSR | S_IXGRP | S_IXOTH))
 		return why_set(why, "mailbox %s is executable", name);
 	if (cfg_bool(view, P_strict_mailbox_ownership) && st->st_uid != owner)
-		return why_set(why, "mailbox %s is owned by uid %u, not by its user", name, (unsigned)st->st_uid);
+		return why_set(why, "mailbox %s is owned by uid %u, not by its user", name,
+			       (unsigned)st->st_uid);
 	return true;
 }
 
 /* An existing mailbox; nothing that is not a plain file is opened even for a moment. */
-static int open_existing(const struct cfg_view *view, int folder, const char *name, uid_t owner, struct ost_why *why)
+static int open_existing(const struct cfg_view *view, int folder, const char *name, uid_t owner,
+			 struct ost_why *why)
 {
 	struct stat before, st;
 	if (fstatat(folder, name, &before, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -95,13 +99,15 @@ static int create(int folder, const char *name, uid_t owner, struct ost_why *why
 	return fd;
 }
 
-static int open_mailbox(const struct cfg_view *view, int folder, const char *name, uid_t owner, struct ost_why *why)
+static int open_mailbox(const struct cfg_view *view, int folder, const char *name, uid_t owner,
+			struct ost_why *why)
 {
 	int fd = open_existing(view, folder, name, owner, why);
 	return fd < 0 && errno == ENOENT ? create(folder, name, owner, why) : fd;
 }
 
-/* ---- locks ----------------------------------------------------------------------------------------------------- */
+/* ---- locks
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct locking {
 	struct broker_agent *agent;
@@ -184,7 +190,8 @@ static enum mailbox_outcome lock_mailbox(struct locking *k, struct ost_why *why)
 {
 	struct arena *a = arena_new();
 	enum mailbox_outcome outcome = MAILBOX_OPEN;
-	for (const char **word = cfg_split(a, cfg_str(k->view, P_mailbox_delivery_lock)); *word && !outcome; word++) {
+	for (const char **word = cfg_split(a, cfg_str(k->view, P_mailbox_delivery_lock)); *word && !outcome;
+	     word++) {
 		size_t i = 0, n = sizeof methods / sizeof methods[0];
 		while (i < n && strcmp(methods[i].name, *word) != 0)
 			i++;
@@ -207,8 +214,8 @@ static void remove_lock(struct broker_agent *a, struct dot_lock *lock)
 	struct stat st;
 	int folder = open_folder(a->line->view, &why);
 	lock_file_name(file, sizeof file, lock->name);
-	if (folder >= 0 && fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == lock->device &&
-	    st.st_ino == lock->inode)
+	if (folder >= 0 && fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_dev == lock->device && st.st_ino == lock->inode)
 		unlinkat(folder, file, 0);
 	io_close(&folder);
 	free(lock);
@@ -226,7 +233,8 @@ static void unlock_named(struct broker_agent *a, const char *name)
 	}
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * -------------------------------------------------------------------------------------------------- */
 
 void mailbox_take(struct broker_agent *a, const struct control_fields *f, const struct broker_user *user)
 {
@@ -235,7 +243,8 @@ void mailbox_take(struct broker_agent *a, const struct control_fields *f, const 
 	enum mailbox_outcome outcome = MAILBOX_FAILED;
 	struct locking k = { .agent = a, .view = a->line->view, .folder = -1, .fd = -1, .name = name };
 	bool ok = broker_may_become(k.view, &a->broker->own, user->uid, user->gid, false, &why) &&
-		  broker_mailbox_name(k.view, f->path, name, sizeof name, &why) && (k.folder = open_folder(k.view, &why)) >= 0 &&
+		  broker_mailbox_name(k.view, f->path, name, sizeof name, &why) &&
+		  (k.folder = open_folder(k.view, &why)) >= 0 &&
 		  (k.fd = open_mailbox(k.view, k.folder, name, user->uid, &why)) >= 0;
 	if (ok)
 		outcome = lock_mailbox(&k, &why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Role "lookup": what the system's user database says of one name, asked in a process of its own, since the answer may
- * come from a directory server, or not at all. */
+ * Role "lookup": what the system's user database says of one name, asked in a process of its own, since the
+ * answer may come from a directory server, or not at all. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The real master and skeleton with roles that do nothing but say what they see: for the tests of core/process.
+ * The real master and skeleton with roles that do nothing but say what they see: for the tests of
+ * core/process.
  *
- * `process-trial -c DIR` is start-fg. Each role keeps a line in the log for each event it gets; "smtpd" answers each client
- * with a line about itself; the command in a client's first line makes it do something. */
+ * `process-trial -c DIR` is start-fg. Each role keeps a line in the log for each event it gets; "smtpd"
+ * answers each client with a line about itself; the command in a client's first line makes it do something.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,13 +17,14 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "process/broker.h"
 #include "process/counters.h"
 #include "process/master.h"
 #include "process/roles.h"
 
 static const char *const event_names[] = {
-	[WORKER_STOP] = "stop",   [WORKER_RETIRE] = "retire", [WORKER_FILES] = "files",
-	[WORKER_DIED] = "died",   [WORKER_PEER] = "peer",     [WORKER_AGENTS] = "agents",
+	[WORKER_STOP] = "stop", [WORKER_RETIRE] = "retire", [WORKER_FILES] = "files",
+	[WORKER_DIED] = "died", [WORKER_PEER] = "peer",     [WORKER_AGENTS] = "agents",
 };
 
 static void on_event(void *ctx, enum worker_event event, const char *detail, int fd)
@@ -54,12 +57,14 @@ static void ask_peer(struct worker *w, const char *role, char *out, size_t size)
 	struct ipc_message m;
 	struct ipc_link *link = worker_connect(w, role, &why);
 	snprintf(out, size, "%s", link ? "no answer" : why.text);
-	if (link && ipc_send(link, 100, "x", 1) && ipc_receive(link, &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+	if (link && ipc_send(link, 100, "x", 1) &&
+	    ipc_receive(link, &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
 		snprintf(out, size, "yes");
 	ipc_link_destroy(&link);
 }
 
-/* ---- what a client may ask ------------------------------------------------------------------------------------- */
+/* ---- what a client may ask
+ * ------------------------------------------------------------------------------------- */
 
 struct question {
 	struct worker *worker;
@@ -131,9 +136,9 @@ static const struct {
 	const char *word;
 	void (*run)(const struct question *);
 } words[] = {
-	{ "who", word_who },     { "ask", word_ask },   { "open", word_open },     { "direct", word_direct },
-	{ "write", word_write }, { "count", word_count }, { "exec", word_exec }, { "signal", word_signal },
-	{ "crash", word_crash },
+	{ "who", word_who },       { "ask", word_ask },       { "open", word_open },
+	{ "direct", word_direct }, { "write", word_write },   { "count", word_count },
+	{ "exec", word_exec },     { "signal", word_signal }, { "crash", word_crash },
 };
 
 /* One client: a word and its argument in, a line out. */
@@ -150,7 +155,8 @@ static void serve_client(struct worker *w, int fd)
 	dprintf(fd, "%s\n", answer);
 }
 
-/* ---- the roles ------------------------------------------------------------------------------------------------- */
+/* ---- the roles
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Events and clients, until the end. */
 static int serve(struct worker *w)
@@ -185,22 +191,106 @@ static int serve_qmgr(struct worker *w)
 	return serve(w);
 }
 
-#define TRIAL(role_name, more, run) { .name = (role_name), .flags = (more), .prepare = prepare, .serve = (run) }
+/* ---- steps as a user
+ * ------------------------------------------------------------------------------------------- */
+
+/* The child says who it is. */
+static int serve_user(struct worker *w)
+{
+	struct ipc_link *link = worker_job_link(w);
+	struct ipc_message m;
+	char text[300], groups[64] = "";
+	gid_t list[16];
+	int n = getgroups(16, list);
+	for (int i = 0; i < n && strlen(groups) < 48; i++)
+		snprintf(groups + strlen(groups), sizeof groups - strlen(groups), ",%u", (unsigned)list[i]);
+	snprintf(text, sizeof text, "uid %u gid %u groups %s home %s named %s", (unsigned)geteuid(),
+		 (unsigned)getegid(), groups, worker_user(w)->home, worker_user(w)->name);
+	while (ipc_receive(link, &m, CLOCK_NEVER) == IPC_GOT)
+		ipc_send(link, 100, text, strlen(text));
+	return 0;
+}
+
+/* "name:USER" or "ids:UID:GID": becomes it and asks the child. */
+static void try_user(struct broker_client *c, const char *word)
+{
+	struct ost_user_request r = { .size = sizeof r, .kind = OST_USER_IDS };
+	struct broker_child *child = NULL;
+	struct ost_why why = { "" };
+	struct ipc_message m;
+	if (strncmp(word, "name:", 5) == 0) {
+		r.kind = OST_USER_NAMED;
+		r.name = word + 5;
+	} else if (sscanf(word, "ids:%u:%u", &r.uid, &r.gid) != 2) {
+		return;
+	}
+	enum broker_refusal refusal = broker_take(c, &r, &child, &why);
+	if (refusal == BROKER_OK && ipc_send(broker_child_link(child), 100, "?", 1) &&
+	    ipc_receive(broker_child_link(child), &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+		log_info("as %s: %.*s", word, (int)m.len, m.body);
+	else
+		log_info("as %s: refused %d: %s", word, (int)refusal, why.text);
+	broker_put(c, &child, refusal == BROKER_OK);
+}
+
+/* "mailbox:USER:PATH" */
+static void try_mailbox(struct broker_client *c, const char *word)
+{
+	char user[64], path[200];
+	struct ost_why why = { "" };
+	bool retry;
+	if (sscanf(word, "mailbox:%63[^:]:%199s", user, path) != 2)
+		return;
+	int fd = broker_mailbox_open(c, user, path, &retry, &why);
+	log_info("%s: %s%s%s", word, fd >= 0 ? "opened" : "refused", retry ? " locked " : " ", why.text);
+	if (fd >= 0)
+		dprintf(fd, "From trial\n\n");
+	io_close(&fd);
+	broker_mailbox_done(c, user, path);
+}
+
+static int serve_agent(struct worker *w)
+{
+	const char *steps = cfg_lookup(worker_view(w), "trial_steps");
+	struct broker_client *c = broker_client_new(w);
+	struct arena *a = arena_new();
+	for (const char **word = cfg_split(a, steps ? steps : ""); *word; word++) {
+		if (strncmp(*word, "mailbox:", 8) == 0)
+			try_mailbox(c, *word);
+		else
+			try_user(c, *word);
+	}
+	arena_destroy(&a);
+	log_info("steps done");
+	int status = serve(w);
+	broker_client_destroy(&c);
+	return status;
+}
+
+#define TRIAL(role_name, more, run)                                                                          \
+	{                                                                                                    \
+		.name = (role_name), .flags = (more), .prepare = prepare, .serve = (run)                     \
+	}
 
 static const struct role trial_smtpd = TRIAL("smtpd", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
 static const struct role trial_pickup = TRIAL("pickup", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
 static const struct role trial_qmgr = TRIAL("qmgr", ROLE_SPOOL_KEEP, serve_qmgr);
 static const struct role trial_resolve = TRIAL("resolve", ROLE_MODULES, serve);
 static const struct role trial_bounce = TRIAL("bounce", ROLE_SPOOL_READ | ROLE_SPOOL_STORE, serve);
-static const struct role trial_agent = TRIAL("agent", ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK, serve);
+static const struct role trial_agent =
+	TRIAL("agent", ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK, serve_agent);
+static const struct role trial_user = { .name = "user", .serve = serve_user };
 
 int main(int argc, char **argv)
 {
-	static const struct role *const roles[] = { &trial_smtpd, &trial_pickup, &trial_qmgr,   &trial_resolve, &trial_bounce,
-						    &trial_agent, &role_broker, &role_check, &role_lookup, NULL };
+	static const struct role *const roles[] = { &trial_smtpd,   &trial_pickup, &trial_qmgr,
+						    &trial_resolve, &trial_bounce, &trial_agent,
+						    &role_broker,   &role_check,   &role_lookup,
+						    &trial_user,    NULL };
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return worker_main(roles, argc, argv);
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)
 		return 64;
-	return master_run(&(struct master_options){ .config_dir = argv[2], .foreground = true, .report_fd = -1 });
+	return master_run(
+		&(struct master_options){ .config_dir = argv[2], .foreground = true, .report_fd = -1 });
 }
