@@ -183,8 +183,15 @@ void waiter_remove(struct waiter *w, struct wait_entry **ep)
 	assert(e->state == ENTRY_HELD || e->state == ENTRY_LISTENER);
 	if (e->registered)
 		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, e->fd, NULL);
+	waiter_remove_closing(w, ep);
+}
+
+void waiter_remove_closing(struct waiter *w, struct wait_entry **ep)
+{
+	if (!*ep)
+		return;
 	pthread_mutex_lock(&w->lock);
-	drop_entry(w, e);
+	drop_entry(w, *ep);
 	pthread_mutex_unlock(&w->lock);
 	*ep = NULL;
 }

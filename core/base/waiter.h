@@ -44,6 +44,8 @@ void waiter_park(struct waiter *, struct wait_entry *, enum wait_for, int64_t de
 void waiter_wake(struct waiter *, struct wait_entry *);
 /* Frees an entry that the caller holds; before its descriptor is closed. Accepts NULL, sets NULL. */
 void waiter_remove(struct waiter *, struct wait_entry **);
+/* The same when the caller closes the descriptor right afterwards, which takes it out of the epoll: one call less. */
+void waiter_remove_closing(struct waiter *, struct wait_entry **);
 
 /* The next entry that has something to do; its owner in *owner. timeout in microseconds, CLOCK_NEVER: none. */
 enum wait_why waiter_take(struct waiter *, int64_t timeout, void **owner);

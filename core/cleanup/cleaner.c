@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cleanup/cleaner.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/magic.h"
 #include "base/mem.h"
-#include "mail/ascii.h"
-
-#include <stdlib.h>
 
 /* message_drop_headers: those that the header table knows become bits. */
 static void read_drop_headers(struct cleaner *c, const char *value)
@@ -38,13 +36,6 @@ static bool has_word(struct arena *a, const char *value, const char *word)
 	return false;
 }
 
-/* A parameter that this program's table may not have, as a yes or no. */
-static bool flag_by_name(const struct cfg_view *view, const char *name, bool defval)
-{
-	const char *value = cfg_lookup(view, name);
-	return value ? strcasecmp(value, "yes") == 0 : defval;
-}
-
 struct cleaner *cleaner_open(const struct cfg_view *cleanup, const struct cfg_view *rewrite, struct ost_why *why)
 {
 	struct cleaner *c = MEM_NEW(struct cleaner);
@@ -56,7 +47,7 @@ struct cleaner *cleaner_open(const struct cfg_view *cleanup, const struct cfg_vi
 	c->append_at_myorigin = cfg_bool(rewrite, P_append_at_myorigin);
 	c->append_dot_mydomain = cfg_bool(rewrite, P_append_dot_mydomain);
 	c->percent_hack = cfg_bool(rewrite, P_allow_percent_hack);
-	c->swap_bangpath = flag_by_name(rewrite, "swap_bangpath", true);
+	c->swap_bangpath = cfg_bool(rewrite, P_swap_bangpath);
 	c->recipient_delimiter = cfg_str(cleanup, P_recipient_delimiter);
 	c->undisclosed_recipients = cfg_str(cleanup, P_undisclosed_recipients_header);
 	c->enable_original_recipient = cfg_bool(cleanup, P_enable_original_recipient);

@@ -40,7 +40,7 @@ static const struct command commands[] = {
 	{ "ETRN", "etrn", cmd_etrn, JUNK },                { "QUIT", "quit", cmd_quit, 0 },
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
-_Static_assert(NCOMMANDS <= COMMAND_COUNT, "the session counts each command");
+_Static_assert((int)NCOMMANDS <= (int)COMMAND_COUNT, "the session counts each command");
 
 static const struct {
 	const char *word;

@@ -45,6 +45,14 @@ void data_begin(struct session *s)
 	s->mode = MODE_DATA;
 }
 
+/* A CR inside a line could be taken for a line end elsewhere. */
+static void replace_stray_cr(const struct session *s, char *p, char *end)
+{
+	if (!s->server->keep_stray_cr)
+		while ((p = memchr(p, '\r', (size_t)(end - p))))
+			*p = ' ';
+}
+
 /* One line, line end included, moved to dst as it will be stored; answers the byte behind it. *over: it was the end. */
 static char *take_line(struct session *s, char *dst, char *p, char *lf, bool *over)
 {
@@ -60,8 +68,7 @@ static char *take_line(struct session *s, char *dst, char *p, char *lf, bool *ov
 			return dst;
 		}
 	}
-	for (char *cr = p; (cr = memchr(cr, '\r', (size_t)(end - cr)));)
-		*cr = ' ';
+	replace_stray_cr(s, p, end);
 	size_t n = (size_t)(end - p);
 	if (dst != p)
 		memmove(dst, p, n);
@@ -78,8 +85,7 @@ static char *take_part(struct session *s, char *dst, char *p, char *end)
 	struct scanner *sc = &s->tx->scan;
 	if (!sc->in_line && *p == '.')
 		p++;
-	for (char *cr = p; (cr = memchr(cr, '\r', (size_t)(end - cr)));)
-		*cr = ' ';
+	replace_stray_cr(s, p, end);
 	size_t n = (size_t)(end - p);
 	memmove(dst, p, n);
 	sc->in_line = true;

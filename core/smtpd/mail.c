@@ -224,14 +224,14 @@ bool command_etrn(struct session *s, struct words *w)
 {
 	struct arena *a = arena_new();
 	char *domain = arena_strndup(a, w->word[1].at, w->word[1].len);
-	struct lookup got = { 0 };
+	struct ost_why why;
 	const char *name = domain + (*domain == '@' || *domain == '#');
 	bool ok = false;
 	if (!domain_valid(name, strlen(name)) && !domain_literal_valid(name, strlen(name))) {
 		reply(s, "501 Error: invalid parameter syntax");
-	} else if (!restrict_etrn(s, domain)) {
+	} else if (!restrict_etrn(s)) {
 		reply_text(s, buf_str(&s->verdict.reply));
-	} else if (matchlist_name(s->server->flush_domains, a, name, &got) != OST_FOUND || !s->server->flush_site) {
+	} else if (!s->server->flush_site || resolver_domain_class(s->server->resolver, a, name, &why) != CLASS_RELAY) {
 		log_warning("reject: ETRN %.100s... from %s", domain, s->peer.namaddr);
 		reply(s, "459 <%s>: service unavailable", domain);
 	} else if (!s->server->flush_site(s->server->flush_ctx, name)) {

@@ -7,7 +7,7 @@
 #include "smtpd/session.h"
 
 /* Parses all lists of the view once. Mistakes go to findings (may be NULL); false: a fatal one, in *why. */
-struct restrictions *restrictions_open(struct server *, const struct cfg_view *, struct findings *, struct ost_why *);
+struct restrictions *restrictions_open(const struct cfg_view *, const struct config *, struct findings *, struct ost_why *);
 void restrictions_close(struct restrictions **);
 
 bool restrict_connect(struct session *);
@@ -17,7 +17,7 @@ bool restrict_mail(struct session *);
 bool restrict_rcpt(struct session *, const char *address);
 bool restrict_data(struct session *);
 bool restrict_end_of_data(struct session *);
-bool restrict_etrn(struct session *, const char *domain);
+bool restrict_etrn(struct session *);
 /* VRFY: is the address known? Relaying does not matter. */
 bool restrict_vrfy(struct session *, const char *address);
 

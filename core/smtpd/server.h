@@ -17,6 +17,7 @@
 #define SERVER_MAGIC 0x53e4f001u
 
 struct restrictions;
+struct self;
 struct peer_cache;
 
 enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
@@ -29,6 +30,7 @@ enum {
 
 struct limits { /* those that depend on stress: [0] in peace, [1] under it */
 	int64_t timeout, junk_limit, hard_error_limit;
+	bool per_request; /* the timeout holds for a whole request */
 };
 
 struct server {
@@ -37,6 +39,7 @@ struct server {
 	struct arena *arena;          /* the texts below */
 	const char *banner, *myhostname, *mail_name, *reject_footer;
 	struct limits limits[2];
+	int64_t min_data_rate;        /* bytes a second that earn more time within a request */
 	int64_t soft_error_limit, error_sleep, recipient_limit, overshoot_limit;
 	uint64_t message_limit;       /* bytes, 0: none */
 	size_t line_limit;
@@ -44,11 +47,11 @@ struct server {
 	enum bare_newline bare_newline;
 	int bare_newline_code;
 	bool delay_reject, helo_required, vrfy_disabled, strict_rfc821, peername_lookup, soft_bounce;
-	bool forbid_pipelining, long_queue_ids, port_logging, forbid_odd_commands;
+	bool forbid_pipelining, long_queue_ids, port_logging, forbid_odd_commands, keep_stray_cr;
 	const char *const *forbidden_commands, *const *noop_commands; /* upper case, end with NULL */
 	const char *const *rewrite_clients; /* local_header_rewrite_clients, as words */
-	struct matchlist *mynetworks, *bare_newline_exclusions, *limit_exceptions, *flush_domains;
-	const char *const *interfaces;      /* numeric addresses of this machine that inet_interfaces names */
+	struct matchlist *mynetworks, *bare_newline_exclusions, *limit_exceptions;
+	struct self *self;                  /* this system's own addresses */
 	struct resolver *resolver;
 	struct cleaner *cleaner;
 	bool add_missing_always;

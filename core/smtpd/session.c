@@ -3,6 +3,7 @@
 #include "smtpd/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "base/mem.h"
 #include "smtpd/restrict.h"
 
-enum { COMMAND_READ = 4096, DATA_READ = 65536, MIN_DATA_RATE = 500 };
+enum { COMMAND_READ = 4096, DATA_READ = 65536 };
 
 struct session *session_new(struct server *srv, int fd, const struct sockaddr *from)
 {
@@ -154,10 +155,10 @@ static enum io fill(struct session *s)
 			return IO_LOST;
 		s->in.len += (size_t)n;
 		s->drained = (size_t)n < want;
-		if (s->mode == MODE_DATA && !server_stressed(s->server))
+		if (!server_limits(s->server)->per_request)
 			session_renew_deadline(s);
 		else if (s->mode == MODE_DATA)
-			s->deadline += (int64_t)n * CLOCK_SECOND / MIN_DATA_RATE;
+			s->deadline += (int64_t)n * CLOCK_SECOND / s->server->min_data_rate;
 		return IO_DONE;
 	}
 }
