@@ -24,7 +24,7 @@ struct keeper_events {
 	/* Recovery has been through everything that was readable at the start. */
 	void (*scanned)(void *ctx);
 	/* Answer to keeper_load(): env is valid during the call, its recipients' states include all results known. NULL:
-	 * gone or set aside as damaged (logged). */
+	 * gone, set aside as damaged (logged), or not to be read now: then it is found again when it can be read. */
 	void (*loaded)(void *ctx, uint64_t serial, void *token, const struct spool_envelope *env);
 	/* Answer to keeper_update(): durable (or not: then qmgr tries again later). */
 	void (*updated)(void *ctx, uint64_t serial, void *token, bool ok);

@@ -63,6 +63,9 @@ struct spool_attr { /* a named attribute; unknown names survive */
 	const char *name, *value;
 };
 
+/* A round of notices about a message (its `rounds` at the time) may have several, of different kinds. */
+enum { NOTICES_PER_ROUND = 8 };
+
 struct spool_envelope {
 	uint64_t serial;       /* 0: not yet given */
 	int64_t arrival;

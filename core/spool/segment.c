@@ -95,6 +95,15 @@ bool segment_read_header(int fd, struct segment_header *h, struct ost_why *why)
 	return true;
 }
 
+bool segment_read_settled(int fd, struct segment_header *h, bool *locked, struct ost_why *why)
+{
+	/* The lock is taken before the header says USED, and let go after its last change: so the header first, to know
+	 * that there was a writer, then the lock, to know that it is gone, then the header again, as it left it. */
+	bool ok = segment_read_header(fd, h, why);
+	*locked = sys_locked_by_other(fd);
+	return ok && (*locked || h->state != SEGMENT_USED || segment_read_header(fd, h, why));
+}
+
 /* Writes the header to the copy whose turn it is. */
 static bool write_header(const struct segment_family *f, int fd, struct segment_header *h)
 {
@@ -264,7 +273,7 @@ bool segment_recycle(const struct segment_family *f, int fd, struct segment_head
 	if (!sys_lock(fd))
 		return why_set(why, "segment %u is in use", h->number);
 	bool ok = segment_read_header(fd, h, why);
-	if (ok && h->state == SEGMENT_USED) {
+	if (ok) { /* a free one as well: its last recycling may have failed half way */
 		h->state = SEGMENT_FREE;
 		h->end = h->sequence = 0;
 		ok = salt_draw(&h->salt) && write_header(f, fd, h) && sys_datasync(f->sys, fd);

@@ -45,6 +45,10 @@ bool segment_parse_name(const char *name, uint32_t *number);
 /* False: neither copy is good (why says so), or it could not be read. */
 bool segment_read_header(int fd, struct segment_header *, struct ost_why *);
 
+/* The header, and whether somebody holds the segment. When nobody does, the header is the last word of a writer that is
+ * gone. */
+bool segment_read_settled(int fd, struct segment_header *, bool *locked, struct ost_why *);
+
 enum segment_got { SEGMENT_GOT, SEGMENT_NONE_FREE, SEGMENT_NO_SPACE, SEGMENT_ERROR };
 /* Takes a free segment, looking from *next on (which is moved), or makes a new one. */
 enum segment_got segment_take(const struct segment_family *, uint32_t *next, struct segment *, struct ost_why *);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spool/mover.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+void mover_answer(struct mover *m, struct job *j)
+{
+	struct news *n = news_new(NEWS_JOB);
+	j->next = NULL;
+	n->job = j;
+	post_news(m->post, n);
+}
+
+bool mover_note_voids(struct mover *m, const struct spool_void *voids, size_t n, struct ost_why *why)
+{
+	size_t total = m->nowed + n;
+	if (total == 0)
+		return true;
+	m->owed_voids = mem_realloc_array(m->owed_voids, total, sizeof *m->owed_voids);
+	if (n > 0)
+		memcpy(m->owed_voids + m->nowed, voids, n * sizeof *voids);
+	bool ok = results_append_voids(m->own_log, m->owed_voids, total, NULL, why);
+	m->nowed = ok ? 0 : total;
+	return ok;
+}
+
+/* Reads a message of the journal, or of a file. */
+static void load(struct mover *m, struct job *j)
+{
+	struct spool_stored stored;
+	struct file_view v;
+	struct ost_why why = { "" };
+	enum spool_fetched got = FETCH_GONE;
+	if (j->in_file) {
+		j->arena = arena_new();
+		enum file_verdict verdict = file_read(m->spool, j->serial, false, j->arena, &v, &why);
+		j->ok = verdict == FILE_GOOD && !v.gone;
+		j->env = v.env;
+		j->gone = verdict == FILE_MISSING;
+		if (verdict == FILE_GOOD)
+			io_close(&v.fd);
+		got = verdict == FILE_DAMAGED ? FETCH_DAMAGED : j->ok ? FETCH_OK : FETCH_FAILED;
+	} else {
+		got = spool_fetch(m->spool, &j->place, sizeof j->place, &stored, &why);
+		j->ok = got == FETCH_OK;
+		j->env = stored.env;
+		j->arena = stored.arena;
+		stored.arena = NULL;
+		spool_stored_free(&stored);
+	}
+	j->why = why;
+	j->gone = j->gone || got == FETCH_DAMAGED;
+}
+
+void mover_load(struct mover *m, struct job *j)
+{
+	load(m, j);
+	mover_answer(m, j);
+}
+
+/* ---- the loop --------------------------------------------------------------------------------------------------- */
+
+/* Jobs that change something wait until all that came with them have been sorted: their syncs are shared. */
+struct sorted {
+	struct job *update, **last_update, *voids, **last_void, *remove, **last_remove, *recycle, **last_recycle;
+	bool stop;
+};
+
+static void add_last(struct job ***last, struct job *j)
+{
+	j->next = NULL;
+	**last = j;
+	*last = &j->next;
+}
+
+/* Does what only reads; puts the others in their lists. */
+static void sort_job(struct mover *m, struct job *j, struct sorted *s)
+{
+	switch (j->kind) {
+	case JOB_UPDATE:
+		add_last(&s->last_update, j);
+		return;
+	case JOB_VOID:
+	case JOB_SET_ASIDE:
+		add_last(&s->last_void, j);
+		return;
+	case JOB_REMOVE:
+		add_last(&s->last_remove, j);
+		return;
+	case JOB_RECYCLE:
+	case JOB_RECYCLE_LOG:
+		add_last(&s->last_recycle, j);
+		return;
+	case JOB_LOAD:
+		mover_load(m, j);
+		return;
+	case JOB_STOP:
+		s->stop = true;
+		break;
+	case JOB_SCAN:
+		mover_scan(m);
+		break;
+	case JOB_LOOK:
+		mover_look(m, j);
+		break;
+	case JOB_GAP:
+		mover_gap(m, j);
+		break;
+	case JOB_REREAD:
+		mover_read_logs(m, true);
+		break;
+	case JOB_READ:
+		mover_read_files(m, j);
+		break;
+	}
+	mover_answer(m, j);
+}
+
+/* One round: all jobs that have come. False: stop. */
+static bool work(struct mover *m, struct job *jobs)
+{
+	struct sorted s = { 0 };
+	s.last_update = &s.update;
+	s.last_void = &s.voids;
+	s.last_remove = &s.remove;
+	s.last_recycle = &s.recycle;
+	for (struct job *j = jobs, *next; j; j = next) {
+		next = j->next;
+		sort_job(m, j, &s);
+	}
+	if (s.update)
+		mover_update(m, s.update);
+	if (s.voids)
+		mover_void(m, s.voids);
+	if (s.remove)
+		mover_remove(m, s.remove);
+	if (s.recycle)
+		mover_recycle(m, s.recycle);
+	return !s.stop;
+}
+
+void *mover_run(void *arg)
+{
+	struct mover *m = arg;
+	int64_t tick = clock_mono() + CLOCK_SECOND;
+	for (bool on = true; on;) {
+		struct job *jobs = post_take_jobs(m->post, tick);
+		if (jobs)
+			on = work(m, jobs);
+		if (clock_mono() >= tick) {
+			tick = clock_mono() + CLOCK_SECOND;
+			post_news(m->post, news_new(NEWS_TICK));
+		}
+	}
+	return NULL;
+}

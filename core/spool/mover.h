@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The keeper's second thread: it reads, moves, syncs, removes and recycles, and decides nothing. Everything here is that
+ * thread's alone, but for the post. */
+#ifndef SPOOL_MOVER_H
+#define SPOOL_MOVER_H
+
+#include <uthash.h>
+
+#include "spool/aside.h"
+#include "spool/file.h"
+#include "spool/news.h"
+#include "spool/results.h"
+#include "spool/scan.h"
+
+struct mover_log { /* how far a result log has been read */
+	uint32_t id;   /* of the salt of the life that was read; 0: none */
+	uint64_t read_to, sequence;
+	bool done;     /* closed, and read to its end */
+};
+
+struct serial_results { /* first scan: results by message */
+	uint64_t serial;
+	struct pending *list;
+	UT_hash_handle hh;
+};
+struct void_copy { /* first scan: copies that do not count */
+	struct spool_void what;
+	uint32_t log;
+	UT_hash_handle hh;
+};
+
+struct mover {
+	struct spool *spool;
+	struct post *post;
+	struct spool_results *own_log; /* voids go here */
+	struct mover_log *logs;        /* by number */
+	uint32_t nlogs;
+	bool scanning;
+	struct serial_results *results; /* while scanning */
+	struct void_copy *voids;        /* while scanning */
+	struct spool_void *owed_voids;  /* whose file is durable, but that is not noted: no file goes before it is */
+	size_t nowed;
+	bool (*stopping)(void *ctx);
+	void *ctx;
+};
+
+struct finds { /* a growing row of messages */
+	struct found *items;
+	size_t n, cap;
+};
+
+/* mover_find.c: what is in the spool. */
+void mover_scan(struct mover *);
+void mover_look(struct mover *, const struct job *);
+void mover_gap(struct mover *, const struct job *);
+void mover_read_files(struct mover *, const struct job *);
+/* mover_logs.c */
+void mover_read_logs(struct mover *, bool open_too); /* also those that somebody writes */
+void mover_forget_results(struct mover *);
+/* mover_write.c: each takes a list of jobs and answers all of them. */
+void mover_update(struct mover *, struct job *);
+void mover_void(struct mover *, struct job *);
+void mover_remove(struct mover *, struct job *);
+void mover_recycle(struct mover *, struct job *);
+/* mover.c */
+void mover_load(struct mover *, struct job *);
+void mover_answer(struct mover *, struct job *);
+void *mover_run(void *mover);
+/* Makes copies void durably, those owed first. */
+bool mover_note_voids(struct mover *, const struct spool_void *, size_t n, struct ost_why *);
+
+/* The states of recipients in few numbers. */
+struct keeper_summary mover_summary(const struct spool_envelope *);
+/* Adds a message to a row. */
+struct found *finds_add(struct finds *);
+/* Takes the results known of this message out of the scan's table and applies them. */
+struct pending *mover_take_results(struct mover *, uint64_t serial, struct spool_envelope *);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Changing what is stored. Each step is taken for a whole list of jobs before the next: all writes, then all syncs of
+ * files, then one sync for each folder, then one record of voids; so a batch shares what it can. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "spool/mover.h"
+
+/* The job cannot be done: its text says why. */
+static void fail(struct job *j, const char *what)
+{
+	j->ok = false;
+	why_errno(&j->why, "%s", what);
+	log_error("spool: %s", j->why.text);
+}
+
+/* Ends a list of jobs. */
+static void answer_all(struct mover *m, struct job *jobs)
+{
+	for (struct job *j = jobs, *next; j; j = next) {
+		next = j->next;
+		if (j->file)
+			file_close(j->file);
+		free(j->file);
+		j->file = NULL;
+		mover_answer(m, j);
+	}
+}
+
+/* Syncs the folders of those jobs that want it, each folder once. */
+static void sync_folders(struct mover *m, struct job *jobs, bool (*wants)(const struct job *))
+{
+	signed char done[256] = { 0 }; /* by the folder's number: 1 synced, -1 failed */
+	for (struct job *j = jobs; j; j = j->next) {
+		if (!wants(j))
+			continue;
+		char name[FILE_NAME];
+		unsigned folder = (unsigned)strtoul(file_name(name, j->serial), NULL, 16) & 0xff;
+		if (done[folder] == 0)
+			done[folder] = file_sync_folder(m->spool, j->serial) ? 1 : -1;
+		if (done[folder] < 0)
+			fail(j, "making a file's name durable");
+	}
+}
+
+/* ---- updates ---------------------------------------------------------------------------------------------------- */
+
+static unsigned is_final(enum rcpt_status s)
+{
+	return s != RCPT_PENDING && s != RCPT_DEFERRED;
+}
+
+/* Is what a log says of this recipient already said, or outdone, by the change? */
+static bool change_covers(const struct spool_update *u, const struct pending *p)
+{
+	for (size_t i = 0; i < u->nrows; i++)
+		if (u->rows[i].result.rcpt == p->row.result.rcpt)
+			return is_final(u->rows[i].result.status) >= is_final(p->row.result.status);
+	return false;
+}
+
+/* All that is new to `env`, which takes it over: what logs know, then the change. The rows are in the arena. */
+static struct spool_update fold(struct arena *a, struct spool_envelope *env, const struct job *j)
+{
+	static const struct spool_update nothing;
+	const struct spool_update *change = j->change ? j->change : &nothing;
+	struct spool_update u = *change;
+	size_t n = change->nrows;
+	for (const struct pending *p = j->pending; p; p = p->next)
+		n++;
+	u.rows = arena_alloc(a, n * sizeof *u.rows);
+	u.nrows = 0;
+	for (const struct pending *p = j->pending; p; p = p->next)
+		if (p->row.result.rcpt < env->nrcpts && !change_covers(change, p) &&
+		    result_apply(&env->rcpts[p->row.result.rcpt], &p->row))
+			u.rows[u.nrows++] = p->row;
+	for (size_t i = 0; i < change->nrows; i++)
+		if (change->rows[i].result.rcpt < env->nrcpts &&
+		    result_apply(&env->rcpts[change->rows[i].result.rcpt], &change->rows[i]))
+			u.rows[u.nrows++] = change->rows[i];
+	struct spool_update rest = *change;
+	rest.nrows = 0;
+	update_apply(env, &rest);
+	return u;
+}
+
+/* Appends to a file that is there. */
+static void append_update(struct mover *m, struct job *j)
+{
+	struct arena *a = arena_new();
+	struct file_view v;
+	struct ost_why why = { "" };
+	enum file_verdict verdict = file_read(m->spool, j->serial, true, a, &v, &why);
+	if (verdict != FILE_GOOD) {
+		j->why = why;
+		j->gone = verdict == FILE_MISSING || verdict == FILE_DAMAGED;
+		arena_destroy(&a);
+		return;
+	}
+	j->file = MEM_NEW(struct message_file);
+	*j->file = (struct message_file){ .spool = m->spool, .dir = m->spool->message, .serial = j->serial, .fd = v.fd };
+	struct spool_update u = fold(a, v.env, j);
+	struct buf body = BUF_INIT;
+	update_put(&body, &u);
+	j->ok = body.len == 0 || file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
+	if (!j->ok)
+		fail(j, "updating a message file");
+	j->rounds = v.env->rounds;
+	buf_free(&body);
+	arena_destroy(&a);
+}
+
+/* Makes the file. A file left under this name by a keeper that died in between is replaced, unless it is whole. */
+static bool create_file(struct mover *m, struct job *j)
+{
+	struct arena *a = arena_new();
+	struct file_view v;
+	char name[FILE_NAME];
+	bool ok = file_create(m->spool, j->serial, -1, NULL, j->file);
+	if (!ok && errno == EEXIST) {
+		enum file_verdict verdict = file_read(m->spool, j->serial, false, a, &v, NULL);
+		if (verdict == FILE_GOOD)
+			io_close(&v.fd);
+		errno = EEXIST;
+		if (verdict == FILE_UNFINISHED || verdict == FILE_GOOD) /* whole, but never noted: ours is newer */
+			ok = sys_unlink(&m->spool->sys, m->spool->message, file_name(name, j->serial)) &&
+			     file_create(m->spool, j->serial, -1, NULL, j->file);
+	}
+	arena_destroy(&a);
+	return ok;
+}
+
+/* Writes a message of the journal to its file. */
+static void move_to_file(struct mover *m, struct job *j)
+{
+	struct spool_stored s;
+	struct ost_why why = { "" };
+	enum spool_fetched got = spool_fetch(m->spool, &j->place, sizeof j->place, &s, &why);
+	if (got != FETCH_OK) {
+		j->why = why;
+		j->gone = got == FETCH_DAMAGED;
+		return;
+	}
+	if (!s.data) { /* it has moved already: the keeper and the spool disagree */
+		spool_stored_free(&s);
+		return;
+	}
+	j->file = MEM_NEW(struct message_file);
+	j->file->fd = -1;
+	fold(s.arena, s.env, j);
+	j->rounds = s.env->rounds;
+	struct buf body = BUF_INIT;
+	envelope_put(&body, s.env);
+	j->ok = create_file(m, j) &&
+		file_store(j->file, s.data, s.size, 0, record_content_sum(j->serial, s.data, s.size, 0), body.data,
+			   (uint32_t)body.len);
+	j->moved = j->ok;
+	if (!j->ok) {
+		fail(j, "moving a message to a file");
+		file_abandon(j->file);
+	}
+	buf_free(&body);
+	spool_stored_free(&s);
+}
+
+static bool was_moved(const struct job *j)
+{
+	return j->ok && j->moved;
+}
+
+/* Notes that the journal's copies of moved messages are void. When that fails it is owed: the files count all the same,
+ * and none of them is removed before it is noted. */
+static void note_moved(struct mover *m, struct job *jobs)
+{
+	size_t n = 0;
+	struct ost_why why;
+	for (const struct job *j = jobs; j; j = j->next)
+		n += was_moved(j);
+	struct spool_void *voids = mem_alloc(n * sizeof *voids);
+	n = 0;
+	for (const struct job *j = jobs; j; j = j->next)
+		if (was_moved(j))
+			voids[n++] = (struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
+	if (!mover_note_voids(m, voids, n, &why))
+		log_error("spool: %s", why.text);
+	free(voids);
+}
+
+void mover_update(struct mover *m, struct job *jobs)
+{
+	for (struct job *j = jobs; j; j = j->next)
+		if (j->in_file)
+			append_update(m, j);
+		else
+			move_to_file(m, j);
+	for (struct job *j = jobs; j; j = j->next)
+		if (j->ok && !file_sync(j->file)) {
+			fail(j, "syncing a message file");
+			if (j->moved)
+				file_abandon(j->file);
+		}
+	sync_folders(m, jobs, was_moved);
+	for (struct job *j = jobs; j; j = j->next)
+		if (j->moved && !j->ok) { /* the name may be durable or not: the journal's copy is the message */
+			file_abandon(j->file);
+			j->moved = false;
+		}
+	note_moved(m, jobs);
+	answer_all(m, jobs);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------------------- */
+
+/* A damaged record or file goes to corrupt/. */
+static void set_aside(struct mover *m, struct job *j)
+{
+	char name[FILE_NAME];
+	bool own;
+	if (j->in_file) {
+		aside_file(m->spool, m->spool->message, file_name(name, j->serial), "it does not verify");
+		return;
+	}
+	int fd = spool_segment_fd(m->spool, j->place.number, &own);
+	char *bytes = mem_alloc(j->place.length);
+	struct segment_header h = { .number = j->place.number, .salt = j->place.salt };
+	if (fd >= 0 && io_pread_full(fd, bytes, j->place.length, (off_t)j->place.at))
+		aside_bytes(m->spool, "journal", &h, j->place.at, bytes, j->place.length);
+	if (own)
+		io_close(&fd);
+	free(bytes);
+}
+
+void mover_void(struct mover *m, struct job *jobs)
+{
+	size_t n = 0;
+	struct ost_why why;
+	for (struct job *j = jobs; j; j = j->next) {
+		if (j->kind == JOB_SET_ASIDE)
+			set_aside(m, j);
+		n++;
+	}
+	struct spool_void *voids = mem_alloc(n * sizeof *voids);
+	n = 0;
+	for (const struct job *j = jobs; j; j = j->next)
+		if (!j->in_file)
+			voids[n++] = (struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
+	bool ok = mover_note_voids(m, voids, n, &why);
+	if (!ok)
+		log_error("spool: %s", why.text);
+	for (struct job *j = jobs; j; j = j->next)
+		j->ok = ok || j->in_file;
+	free(voids);
+	answer_all(m, jobs);
+}
+
+/* Marks a file that has another name as gone, durably: before the first name goes. */
+static bool mark_gone(struct mover *m, uint64_t serial)
+{
+	struct arena *a = arena_new();
+	struct file_view v;
+	enum file_verdict verdict = file_read(m->spool, serial, true, a, &v, NULL);
+	bool ok = verdict == FILE_MISSING || verdict == FILE_DAMAGED;
+	if (verdict == FILE_GOOD) {
+		ok = v.gone || (file_append(m->spool, &v, RECORD_GONE, "", 0) && sys_datasync(&m->spool->sys, v.fd));
+		io_close(&v.fd);
+	}
+	arena_destroy(&a);
+	return ok;
+}
+
+static bool was_removed(const struct job *j)
+{
+	return j->ok;
+}
+
+void mover_remove(struct mover *m, struct job *jobs)
+{
+	struct ost_why why;
+	char name[FILE_NAME];
+	bool noted = mover_note_voids(m, NULL, 0, &why);
+	if (!noted)
+		log_error("spool: %s", why.text);
+	for (struct job *j = jobs; j; j = j->next) {
+		j->ok = noted && (!j->named || mark_gone(m, j->serial)) &&
+			(sys_unlink(&m->spool->sys, m->spool->message, file_name(name, j->serial)) ||
+			 errno == ENOENT);
+		if (!j->ok)
+			fail(j, "removing a message file");
+	}
+	sync_folders(m, jobs, was_removed);
+	answer_all(m, jobs);
+}
+
+void mover_recycle(struct mover *m, struct job *jobs)
+{
+	for (struct job *j = jobs; j; j = j->next) {
+		bool log = j->kind == JOB_RECYCLE_LOG;
+		const struct segment_family *f = log ? &m->spool->results_family : &m->spool->journal_family;
+		char name[SEGMENT_NAME];
+		struct segment_header h;
+		struct ost_why why = { "cannot be opened" };
+		int fd = openat(f->dir, segment_name(name, j->number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		j->ok = fd >= 0 && segment_read_header(fd, &h, &why) && (salt_id(&h.salt) == j->id || h.state == SEGMENT_FREE) && segment_recycle(f, fd, &h, &why);
+		if (!j->ok)
+			log_error("spool: recycling %s/%s: %s", log ? "results" : "journal", name, why.text);
+		else if (log && j->number < m->nlogs)
+			m->logs[j->number] = (struct mover_log){ 0 };
+		j->salt = h.salt;
+		io_close(&fd);
+	}
+	answer_all(m, jobs);
+}

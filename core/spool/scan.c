@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spool/scan.h"
+
+#include <stdlib.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+
+/* Where the scan stands. */
+struct walk {
+	struct scan *scan;
+	const char *bytes;
+	uint64_t end;      /* of the bytes, as an offset in the segment */
+	uint64_t at;
+	uint64_t bad_from; /* the first byte that verified as nothing; 0: none since the last good record */
+	uint64_t bad_to;   /* what of it is surely of this life; 0: nothing */
+};
+
+static const char *bytes_at(const struct walk *w, uint64_t at)
+{
+	return w->bytes + (at - w->scan->from);
+}
+
+/* Is there a good record where we stand? */
+static enum record_verdict look(struct walk *w, struct record_head *h)
+{
+	const struct scan *s = w->scan;
+	enum record_verdict v = record_head_get(bytes_at(w, w->at), &s->header->salt, h);
+	if (v == RECORD_NONE || v == RECORD_BROKEN)
+		return v;
+	uint64_t len = record_length(h);
+	if (h->at != w->at || h->sequence <= s->last_sequence || len > w->end - w->at)
+		return RECORD_BROKEN;
+	if (!record_content_good(h, bytes_at(w, w->at + h->content_off)) ||
+	    !record_body_good(h, bytes_at(w, w->at + record_body_off(h)))) {
+		w->bad_to = round_up(w->at + len, RECORD_BORDER); /* the head is good, so its length is */
+		return RECORD_BROKEN;
+	}
+	return v;
+}
+
+/* Hands over what was passed, if it was something. */
+static void tell_hole(struct walk *w, uint64_t to)
+{
+	if (w->bad_from && to > w->bad_from)
+		w->scan->hole(w->scan->ctx, w->bad_from, bytes_at(w, w->bad_from), to - w->bad_from);
+	w->bad_from = w->bad_to = 0;
+}
+
+/* No record where we stand: on to the next border. */
+static void step_over(struct walk *w, enum record_verdict v)
+{
+	bool border = w->at % RECORD_BORDER == 0;
+	if (v == RECORD_BROKEN || border)
+		w->bad_from = w->bad_from ? w->bad_from : w->at;
+	uint64_t next = round_up(w->at + 1, RECORD_BORDER);
+	if (v == RECORD_BROKEN && w->bad_to < next)
+		w->bad_to = next;
+	w->at = next;
+}
+
+void scan_bytes(struct scan *s, const char *bytes, uint64_t len)
+{
+	struct walk w = { .scan = s, .bytes = bytes, .end = s->from + len, .at = s->from };
+	s->read_to = s->from;
+	s->last_sequence = s->sequence;
+	while (w.end > w.at && w.end - w.at >= RECORD_HEAD) {
+		struct record_head h;
+		enum record_verdict v = look(&w, &h);
+		if (v == RECORD_NONE || v == RECORD_BROKEN) {
+			step_over(&w, v);
+			continue;
+		}
+		tell_hole(&w, w.at);
+		s->record(s->ctx, &h, bytes_at(&w, w.at), v == RECORD_FOREIGN);
+		s->last_sequence = h.sequence;
+		w.at = s->read_to = round_up(w.at + record_length(&h), RECORD_ALIGN);
+	}
+	if (!s->live)
+		tell_hole(&w, w.bad_to < w.end ? w.bad_to : w.end);
+}
+
+bool scan_segment(int fd, struct scan *s, struct ost_why *why)
+{
+	uint64_t end = s->header->end ? s->header->end : s->header->size;
+	if (s->to && s->to < end)
+		end = s->to;
+	if (end <= s->from) {
+		s->read_to = s->from;
+		s->last_sequence = s->sequence;
+		return true;
+	}
+	char *bytes = mem_alloc((size_t)(end - s->from));
+	bool ok = io_pread_full(fd, bytes, (size_t)(end - s->from), (off_t)s->from);
+	if (ok)
+		scan_bytes(s, bytes, end - s->from);
+	else
+		why_errno(why, "reading segment %u", s->header->number);
+	free(bytes);
+	return ok;
+}
