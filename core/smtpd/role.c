@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The smtpd process: its listening sockets, its threads, its end. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "process/counters.h"
+#include "process/roles.h"
+#include "smtpd/hints.h"
+#include "smtpd/restrict.h"
+#include "smtpd/session.h"
+
+enum { ACCEPT_BURST = 16, BASE_THREADS = 2, DEFAULT_THREADS = 100, RESERVED_FDS = 100, RETIRE_SECONDS = 60, STOP_SECONDS = 10 };
+
+struct listener {
+	int fd;
+	struct wait_entry *entry;
+};
+
+static struct smtpd_process { /* from prepare() to the end of the process */
+	struct server *server;
+	struct hints *hints;
+	struct listener *listeners;
+	size_t nlisteners;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	bool stop, retire;
+} process = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* smtpd_client_connection_count_limit, over all workers. */
+static bool client_begin(void *ctx, const char *address, int64_t limit, int64_t *now)
+{
+	(void)ctx;
+	(void)counters_add(COUNTER_CONNECTIONS, address, 1);
+	*now = counters_sum(COUNTER_CONNECTIONS, address);
+	if (*now <= limit)
+		return true;
+	(void)counters_add(COUNTER_CONNECTIONS, address, -1);
+	return false;
+}
+
+static void client_end(void *ctx, const char *address)
+{
+	(void)ctx;
+	(void)counters_add(COUNTER_CONNECTIONS, address, -1);
+}
+
+/* How many sessions fit: what the administrator says, or what the open-files limit allows. */
+static int64_t session_limit(const struct cfg_view *v)
+{
+	struct rlimit files = { 0 };
+	int64_t limit = cfg_int(v, P_smtpd_session_limit);
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+		return limit;
+	int64_t most = (int64_t)files.rlim_cur - RESERVED_FDS;
+	if (most < 10)
+		most = 10;
+	if (limit > most)
+		log_warning("smtpd_session_limit: the system allows %lld sessions for each process", (long long)most);
+	return limit && limit < most ? limit : most;
+}
+
+static bool prepare(struct worker *w, struct ost_why *why)
+{
+	struct smtpd_process *p = &process;
+	restrict_install_host();
+	p->server = server_open(worker_view(w), worker_config(w), NULL, why);
+	if (!p->server)
+		return false;
+	p->server->spool = worker_spool(w, why);
+	if (!p->server->spool)
+		return false;
+	p->hints = hints_new(w);
+	p->server->writer = spool_writer_open(p->server->spool, hints_send, p->hints, why);
+	p->server->session_limit = session_limit(worker_view(w));
+	p->server->client_begin = client_begin;
+	p->server->client_end = client_end;
+	return p->server->writer != NULL;
+}
+
+/* Takes what waits on a listening socket, a few at a time: others take the rest. */
+static void accept_some(struct server *srv, const struct listener *l)
+{
+	for (int i = 0; i < ACCEPT_BURST; i++) {
+		struct sockaddr_storage from = { 0 };
+		socklen_t len = sizeof from;
+		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+				log_warning("accept connection: %s", strerror(errno));
+				usleep(100000); /* the socket stays ready: do not spin */
+			}
+			return;
+		}
+		session_work(session_new(srv, fd, (struct sockaddr *)&from), WAITED_IO);
+	}
+}
+
+static void work(void *ctx, void *owner, enum wait_why why)
+{
+	if (why == WAITED_LISTENER)
+		accept_some(ctx, owner);
+	else
+		session_work(owner, why);
+}
+
+static void on_event(void *ctx, enum worker_event event, const char *detail, int fd)
+{
+	struct smtpd_process *p = ctx;
+	(void)detail;
+	(void)fd;
+	pthread_mutex_lock(&p->lock);
+	p->stop = p->stop || event == WORKER_STOP;
+	p->retire = p->retire || event == WORKER_RETIRE;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void wake_each(void *ctx, void *owner, struct wait_entry *entry)
+{
+	(void)owner;
+	waiter_wake_locked(ctx, entry);
+}
+
+/* No new sessions, and idle ones are told to come again. */
+static void send_home(struct smtpd_process *p)
+{
+	struct server *srv = p->server;
+	atomic_store(&srv->retiring, true);
+	waiter_each_parked(srv->waiter, wake_each, srv->waiter);
+}
+
+static void stop_listening(struct smtpd_process *p)
+{
+	for (size_t i = 0; i < p->nlisteners; i++)
+		waiter_unlisten(p->server->waiter, &p->listeners[i].entry);
+}
+
+/* The first thread's life: waits for the master's word, then for the sessions to end. */
+static void wait_for_end(struct worker *w, struct smtpd_process *p)
+{
+	struct server *srv = p->server;
+	int64_t leave_at = CLOCK_NEVER, home_at = CLOCK_NEVER;
+	bool listening = true;
+	pthread_mutex_lock(&p->lock);
+	for (;;) {
+		struct timespec until;
+		int sessions = atomic_load(&srv->sessions);
+		int parked = (int)waiter_parked(srv->waiter);
+		worker_busy(w, sessions > parked ? sessions - parked : 0, parked);
+		int64_t now = clock_mono();
+		if (listening && (p->stop || p->retire)) {
+			stop_listening(p);
+			listening = false;
+			home_at = now + (p->stop ? 0 : RETIRE_SECONDS * CLOCK_SECOND);
+		}
+		if (p->stop && leave_at == CLOCK_NEVER) {
+			home_at = now;
+			leave_at = now + STOP_SECONDS * CLOCK_SECOND;
+		}
+		if (home_at <= now) {
+			send_home(p);
+			home_at = now + CLOCK_SECOND; /* and those that become idle later */
+		}
+		if (!listening && (sessions == 0 || leave_at <= now))
+			break;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += listening || leave_at == CLOCK_NEVER ? 1 : 0;
+		until.tv_nsec += listening || leave_at == CLOCK_NEVER ? 0 : 50000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		pthread_cond_timedwait(&p->changed, &p->lock, &until);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void listen_all(struct worker *w, struct smtpd_process *p)
+{
+	const int *fds;
+	int on = 1;
+	p->nlisteners = worker_listeners(w, &fds);
+	p->listeners = mem_zalloc((p->nlisteners + 1) * sizeof *p->listeners);
+	for (size_t i = 0; i < p->nlisteners; i++) {
+		/* Accepted sockets inherit both. */
+		(void)setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		p->listeners[i].fd = fds[i];
+		p->listeners[i].entry = waiter_listen(p->server->waiter, fds[i], &p->listeners[i]);
+	}
+}
+
+static int serve(struct worker *w)
+{
+	struct smtpd_process *p = &process;
+	struct server *srv = p->server;
+	const struct service *line = worker_service(w);
+	size_t threads = line && line->maxproc > 0 ? (size_t)line->maxproc : DEFAULT_THREADS;
+	srv->waiter = waiter_new();
+	srv->pool = pool_new(srv->waiter, BASE_THREADS, threads, work, srv);
+	hints_start(p->hints, srv->writer);
+	listen_all(w, p);
+	pool_start(srv->pool);
+	worker_watch(w, on_event, p);
+	worker_ready(w);
+	wait_for_end(w, p);
+	waiter_stop(srv->waiter);
+	pool_join(&srv->pool);
+	hints_stop(&p->hints);
+	return 0;
+}
+
+const struct role role_smtpd = {
+	.name = "smtpd",
+	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_NETWORK,
+	.prepare = prepare,
+	.serve = serve,
+};
