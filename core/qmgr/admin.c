@@ -208,6 +208,7 @@ static void add_named(struct qmgr *q, struct admin_op *op, const struct ipc_mess
 static void on_list(struct qmgr *q, struct admin *a, const struct ipc_message *msg, const struct request *in)
 {
 	struct admin_op *op = admin_op_new(q, a, &admin_list_work);
+	op->result.tickets = a->trusted && in->ids > 0;
 	add_named(q, op, msg, in);
 	admin_op_run(q, op);
 }

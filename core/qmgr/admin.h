@@ -45,6 +45,7 @@ struct admin_result {
 	const char *reason;   /* of a failure, or NULL */
 	uint64_t op;          /* enum queue_op */
 	char *site;           /* freed with it */
+	bool tickets;         /* the listing has them */
 };
 struct admin_result *admin_op_result(struct admin_op *);
 void *admin_op_token(struct admin_op *);

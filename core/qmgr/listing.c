@@ -17,7 +17,8 @@ static bool list_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 	return true;
 }
 
-static void put_head(struct qmgr *q, const struct entry *e, const struct spool_envelope *env)
+/* What the message is called, and, for root and the mail owner when he asks for single messages, where it is. */
+static void put_head(struct qmgr *q, struct admin_op *op, const struct entry *e, const struct spool_envelope *env)
 {
 	struct buf *b = &q->scratch;
 	char id[QUEUE_ID_SIZE];
@@ -28,6 +29,12 @@ static void put_head(struct qmgr *q, const struct entry *e, const struct spool_e
 	tlv_put_u64(b, F_ARRIVAL, (uint64_t)env->arrival);
 	tlv_put_u64(b, F_SIZE, env->size);
 	tlv_put_str(b, F_SENDER, env->sender ? env->sender : "");
+	if (admin_op_result(op)->tickets) {
+		struct buf ticket = BUF_INIT;
+		keeper_ticket(q->keeper, e->serial, &ticket);
+		tlv_put(b, F_TICKET, 0, ticket.data, ticket.len);
+		buf_free(&ticket);
+	}
 }
 
 /* M_QUEUE_ENTRY, in several messages when there are many recipients: all but the last have F_COUNT. */
@@ -37,7 +44,7 @@ static void list_loaded(struct qmgr *q, struct admin_op *op, struct entry *e, co
 	struct peer *p = admin_op_peer(op);
 	if (!p)
 		return;
-	put_head(q, e, env);
+	put_head(q, op, e, env);
 	for (size_t i = 0; i < env->nrcpts; i++) {
 		const struct spool_rcpt *r = &env->rcpts[i];
 		if (r->status == RCPT_SENT || r->status == RCPT_SENT_OWED || r->status == RCPT_DONE)
@@ -45,7 +52,7 @@ static void list_loaded(struct qmgr *q, struct admin_op *op, struct entry *e, co
 		if (b->len > BODY_SOFT_MAX) {
 			tlv_put_u64(b, F_COUNT, 1);
 			peer_send(p, M_QUEUE_ENTRY, b->data, b->len);
-			put_head(q, e, env);
+			put_head(q, op, e, env);
 		}
 		size_t mark = tlv_open(b, F_RCPT_GROUP, 0);
 		tlv_put_str(b, F_ADDRESS, r->address);
