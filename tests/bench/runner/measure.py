@@ -17,8 +17,8 @@ def running(mta, scenario, image, folder):
     """The MTA on a fresh image, warmed up, stopped at the end; gives what counts its deliveries."""
     with Sink(folder) as sink:
         mta.prepare(image.fresh(), sink.port, scenario.mailboxes)
-        mta.start()
         try:
+            mta.start()
             arrivals = Relayed(sink) if scenario.kind == "relay" else Maildirs(os.path.join(mta.root, "mail"))
             warm_up(mta, scenario, arrivals, folder)
             yield arrivals

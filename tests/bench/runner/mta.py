@@ -31,7 +31,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 smtpd_peername_lookup = no
-smtp_dns_support_level = disabled
+disable_dns_lookups = yes
 relayhost = [127.0.0.1]:{sink_port}
 default_process_limit = 100
 in_flow_delay = 0
@@ -104,12 +104,12 @@ class Mta:
 
     def start(self):
         self.group = Group()
-        command(*self.start_words(), preexec_fn=self.group.enter)
-        self.group.root_pid = self.master_pid()
         try:
+            command(*self.start_words(), preexec_fn=self.group.enter)
+            self.group.root_pid = self.master_pid()
             wait_until(f"{self.name}: a greeting", lambda: greets(self.port), 20)
         except Failure as e:
-            raise Failure(f"{e}\n{self.log_tail()}") from e
+            raise Failure(f"{e}\nThe end of its log:\n{self.log_tail()}") from e
 
     def stop(self):
         if not self.group:
