@@ -10,7 +10,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "deliver/delivery.h"
-#include "deliver/role.h"
+#include "process/roles.h"
 #include "deliver/services.h"
 #include "deliver/userjob.h"
 #include "ipc/protocol.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A delivery agent: one process that runs one transport module for one master.cf line. This header is the folder's own,
- * but for role_agent and role_user (role.h). */
+ * but for role_agent and role_user (process/roles.h). */
 #ifndef DELIVER_AGENT_H
 #define DELIVER_AGENT_H
 

@@ -9,7 +9,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "deliver/role.h"
+#include "process/roles.h"
 #include "deliver/userrun.h"
 #include "deliver/userwire.h"
 #include "ipc/protocol.h"
