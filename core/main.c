@@ -13,8 +13,6 @@
 /* Roles and commands whose folders are not part of this build are left out of the tables. */
 #define OPTIONAL __attribute__((weak))
 extern const struct role role_pickup OPTIONAL;
-extern const struct role role_qmgr OPTIONAL;
-extern const struct role role_smtpd OPTIONAL;
 
 static const struct role *const roles[] = {
 	&role_agent,
@@ -31,11 +29,15 @@ static const struct role *const roles[] = {
 
 /* Names of links to the executable. */
 static const struct command links[] = {
+	{ "mailq", cmd_mailq, "list the queue" },
 	{ "newaliases", cmd_newaliases, "make the indexes of the alias files" },
 	{ "postalias", cmd_postalias, "make and query alias files' indexes" },
+	{ "postcat", cmd_postcat, "show a message of the queue" },
 	{ "postconf", cmd_postconf, "show and edit the configuration" },
 	{ "postfix", cmd_postfix, "start, stop, reload, status, check" },
 	{ "postmap", cmd_postmap, "make and query lookup tables" },
+	{ "postqueue", cmd_postqueue, "list the queue, try its mail again" },
+	{ "postsuper", cmd_postsuper, "delete, hold, release and requeue mail" },
 };
 
 /* ostler NAME */
