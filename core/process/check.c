@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "process/control.h"
 #include "process/filesystem.h"
 #include "process/lock.h"
+#include "process/open_for.h"
 #include "process/paths.h"
 #include "process/privileges.h"
 #include "process/spawn.h"
@@ -26,12 +28,13 @@ enum { CHILD_SECONDS = 120 };
  * ---------------------------------------------------------------------------------------- */
 
 struct check_child {
+	const struct config *config;
 	pid_t pid; /* 0: has been waited for */
 	struct ipc_link *link;
 	bool done; /* it has said that it is through */
 };
 
-struct check_child *check_child_start(int snapshot, struct ost_why *why)
+struct check_child *check_child_start(const struct config *config, int snapshot, struct ost_why *why)
 {
 	struct buf body = BUF_INIT;
 	struct ipc_link *link;
@@ -41,6 +44,7 @@ struct check_child *check_child_start(int snapshot, struct ost_why *why)
 	struct check_child *c = MEM_NEW(struct check_child);
 	c->pid = pid;
 	c->link = link;
+	c->config = config;
 	tlv_put_str(&body, K_SERVICE, "check");
 	tlv_put_u64(&body, K_ROOTLESS, geteuid() != 0);
 	if (spawn_give(link, GIVE_SNAPSHOT, &snapshot, 1, 0))
@@ -54,6 +58,19 @@ int check_child_fd(const struct check_child *c)
 	return ipc_link_fd(c->link);
 }
 
+/* A file that the child may not open itself. */
+static void open_for_child(struct check_child *c, const struct control_fields *f)
+{
+	struct buf body = BUF_INIT;
+	int fd = open_for_owner(c->config, f->name);
+	tlv_put_u64(&body, F_ID, f->id);
+	if (fd < 0)
+		tlv_put_str(&body, F_REASON, strerror(errno));
+	ipc_send_fds(c->link, CTL_OPENED, body.data, body.len, &fd, fd >= 0 ? 1 : 0);
+	buf_free(&body);
+	io_close(&fd);
+}
+
 /* One message; false: that was the last. */
 static bool take_message(struct check_child *c, struct ipc_message *m, struct findings *findings)
 {
@@ -65,6 +82,8 @@ static bool take_message(struct check_child *c, struct ipc_message *m, struct fi
 			     f.reason);
 	else if (good && m->type == CTL_FAILED)
 		findings_add(findings, FINDING_FATAL, "%s", f.reason);
+	else if (good && m->type == CTL_OPEN)
+		open_for_child(c, &f);
 	c->done = good && (m->type == CTL_DONE || m->type == CTL_FAILED);
 	return !c->done;
 }
@@ -109,10 +128,10 @@ void check_child_end(struct check_child **cp)
 	*cp = NULL;
 }
 
-static void check_modules(int snapshot, struct findings *findings)
+static void check_modules(const struct config *config, int snapshot, struct findings *findings)
 {
 	struct ost_why why = { "" };
-	struct check_child *c = check_child_start(snapshot, &why);
+	struct check_child *c = check_child_start(config, snapshot, &why);
 	if (!c)
 		findings_add(findings, FINDING_FATAL, "%s", why.text);
 	else if (check_child_read(c, findings, clock_mono() + CHILD_SECONDS * CLOCK_SECOND))
@@ -224,7 +243,7 @@ void check_instance(const struct config *c, int snapshot, struct findings *findi
 	if (*cfg_str(view, P_virtual_mailbox_base))
 		check_file_system(cfg_str(view, P_virtual_mailbox_base), "virtual_mailbox_base", findings);
 	if (!findings_fatal(findings))
-		check_modules(snapshot, findings);
+		check_modules(c, snapshot, findings);
 }
 
 void check_print(const struct findings *findings)

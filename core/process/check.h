@@ -14,7 +14,7 @@
 void check_instance(const struct config *, int snapshot, struct findings *);
 /* The process that opens modules and maps, for a loop that does not wait. */
 struct check_child;
-struct check_child *check_child_start(int snapshot, struct ost_why *);
+struct check_child *check_child_start(const struct config *, int snapshot, struct ost_why *);
 int check_child_fd(const struct check_child *);
 /* Takes what it has said until the deadline (0: no waiting); false when it has said everything. */
 bool check_child_read(struct check_child *, struct findings *, int64_t deadline);

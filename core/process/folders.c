@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "process/paths.h"
 #include "process/privileges.h"
+#include "spool/spool.h"
 
 enum whose { ROOTS, MAIL_OWNERS, ROOTS_MAIL_GROUP };
 
@@ -54,6 +57,29 @@ static bool prepare_one(const char *path, enum whose whose, mode_t mode, const s
 	return settle(path, made, whose, mode, mail, why);
 }
 
+/* The spool's own folders, made by their owner: a child does it, which is small at this time of the start. */
+static bool create_spool(const struct cfg_view *view, const struct identity *mail, struct ost_why *why)
+{
+	struct ost_why *shared =
+		mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return why_errno(why, "shared memory");
+	char *path = instance_path(view, PLACE_SPOOL);
+	int status = -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		umask(077);
+		_exit(privileges_drop(mail, false, shared) && spool_create(path, shared) ? 0 : 1);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	bool ok = status == 0 ||
+		  why_set(why, "%s: %s", path, shared->text[0] ? shared->text : "cannot be made");
+	munmap(shared, sizeof *shared);
+	free(path);
+	return ok;
+}
+
 bool folders_prepare(const struct cfg_view *view, bool rootless, struct ost_why *why)
 {
 	struct identity mail = { .uid = geteuid(), .gid = getegid() };
@@ -70,5 +96,5 @@ bool folders_prepare(const struct cfg_view *view, bool rootless, struct ost_why 
 	const char *data = cfg_str(view, P_data_directory);
 	if (ok && access(data, F_OK) < 0 && io_mkdirs(data, 0700))
 		ok = settle(data, true, MAIL_OWNERS, 0700, &mail, why);
-	return ok;
+	return ok && create_spool(view, &mail, why);
 }

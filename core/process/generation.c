@@ -90,8 +90,11 @@ bool generation_open(struct master *m, struct generation *g, int64_t patience, s
 		g->log_fd = -1;
 		return false;
 	}
-	if (!m->rootless && any_chroot(g) && !jail_prepare(view, why))
-		return false;
+	if (!m->rootless && any_chroot(g)) {
+		if (!jail_prepare(view, why))
+			return false;
+		watch_jail(m);
+	}
 	return open_listeners(m, g, patience, why);
 }
 

@@ -5,6 +5,7 @@
 #define PROCESS_JAIL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/why.h"
 #include "config/view.h"
@@ -13,6 +14,9 @@
  * Files that the system does not have are left out. The folders below the root belong to root. False: a copy
  * could not be made. */
 bool jail_prepare(const struct cfg_view *, struct ost_why *);
+
+/* The i-th of the files that are copied; NULL behind the last one. */
+const char *jail_file(size_t i);
 
 /* One lookup of each kind, so that libc loads all it needs before the jail and the seal. */
 void jail_warm_up(void);

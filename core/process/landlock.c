@@ -54,17 +54,20 @@ static const struct {
 	{ "/dev/urandom", READ },
 };
 
-/* Folders of the spool ("" is the spool itself) by what a role does there. */
+/* Places in the spool ("" is the spool itself) by what a role does there. */
 static const struct {
 	unsigned flag;
-	const char *folder;
+	const char *place;
 	uint64_t access;
 } spool_paths[] = {
 	{ ROLE_SPOOL_KEEP, "", READ | WRITE },
 	{ ROLE_SPOOL_READ, "", READ },
 	{ ROLE_SPOOL_READ, "/results", READ | WRITE },
-	{ ROLE_SPOOL_STORE, "", WRITE | LANDLOCK_ACCESS_FS_READ_DIR },
+	{ ROLE_SPOOL_STORE, "", LANDLOCK_ACCESS_FS_READ_DIR },
+	{ ROLE_SPOOL_STORE, "/serial", READ | WRITE },
 	{ ROLE_SPOOL_STORE, "/journal", READ | WRITE },
+	{ ROLE_SPOOL_STORE, "/named", READ | WRITE },
+	{ ROLE_SPOOL_STORE, "/message", LANDLOCK_ACCESS_FS_READ_DIR | WRITE },
 };
 
 static int landlock_call_create(const struct landlock_ruleset_attr *attr, size_t size, unsigned flags)
@@ -98,9 +101,11 @@ static bool allow_all(int ruleset, const struct sandbox *s, uint64_t handled)
 		char path[1024];
 		if (!(s->flags & spool_paths[i].flag) || !s->spool)
 			continue;
-		snprintf(path, sizeof path, "%s%s", s->spool, spool_paths[i].folder);
+		snprintf(path, sizeof path, "%s%s", s->spool, spool_paths[i].place);
 		ok = ok && allow(ruleset, path, spool_paths[i].access, handled);
 	}
+	if (s->flags & ROLE_MAILDROP)
+		ok = ok && allow(ruleset, s->maildrop, READ | WRITE, handled);
 	ok = ok && allow(ruleset, s->config, READ, handled);
 	ok = ok && allow(ruleset, s->data, READ | ((s->flags & ROLE_MODULES) ? WRITE : 0), handled);
 	return ok && allow(ruleset, s->write, READ | WRITE, handled);

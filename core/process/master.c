@@ -2,6 +2,7 @@
 #include "process/master.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -255,6 +256,7 @@ static void begin(struct master *m)
 static void finish(struct master *m)
 {
 	admin_close(m);
+	watch_free(m);
 	for (size_t i = 0; i < sizeof m->signals / sizeof m->signals[0]; i++) {
 		if (m->signals[i])
 			event_free(m->signals[i]);
@@ -287,6 +289,8 @@ int master_run(const struct master_options *options)
 			    .rootless = geteuid() != 0 };
 	struct ost_why why = { "" };
 	umask(022);
+	if (!m.rootless)
+		(void)setgroups(0, NULL);
 	m.config_dir = mem_strdup(options->config_dir);
 	m.base = event_base_new();
 	if (!m.base)

@@ -80,6 +80,7 @@ struct master {
 	unsigned last_number;
 	struct proc *procs;
 	struct pending_peer *pending;
+	struct watch *watch;   /* NULL until there is a file to watch */
 	struct reload *reload; /* under way, or NULL */
 	struct admin *admins;
 	struct event *admin_event, *tick;
@@ -151,6 +152,8 @@ void master_fail(struct master *, const char *fmt, ...)
 
 /* ---- watch.c
  * --------------------------------------------------------------------------------------------------- */
+void watch_jail(struct master *); /* the system's files that jails have copies of */
+void watch_free(struct master *);
 void watch_opened(struct proc *, const char *path);
 void watch_open_for(struct proc *, const struct control_fields *);
 

@@ -226,7 +226,7 @@ void reload_begin(struct master *m, struct admin *admin)
 		refuse(m, "queue_directory and mail_owner change with a stop and a start only");
 		return;
 	}
-	r->child = check_child_start(r->next->snapshot, &why);
+	r->child = check_child_start(r->next->config, r->next->snapshot, &why);
 	if (!r->child) {
 		refuse(m, why.text);
 		return;

@@ -11,7 +11,9 @@
 
 struct sandbox {
 	unsigned flags;     /* ROLE_* of worker.h */
-	const char *spool;  /* inside the jail */
+	const char *spool; /* inside the jail */
+	const char *maildrop; /* inside the jail */
+	bool any_path; /* paths are not restricted: an agent that delivers as the one user that it is */
 	const char *config; /* the configuration folder, or NULL */
 	const char *data;   /* data_directory, or NULL */
 	const char *write;  /* one folder that may be written to (a user's child), or NULL */

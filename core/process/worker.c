@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "module/module.h"
 #include "process/counters.h"
 #include "process/worker_state.h"
 #include "spool/spool.h"
@@ -33,6 +34,27 @@ static void ignore_signals(void)
 				       SIGUSR2, SIGTTOU, SIGTTIN, SIGXFSZ };
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);
+}
+
+/* A thread dies: the page shows the master which one it was. */
+static void on_crash(int number)
+{
+	mod_page_mark_crash();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_crashes(void)
+{
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS };
+	struct sigaction action = { .sa_handler = on_crash,
+				    .sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK) };
+	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+		struct sigaction now;
+		if (sigaction(fatal[i], NULL, &now) == 0 &&
+		    now.sa_handler == SIG_DFL) /* a sanitizer has its own */
+			sigaction(fatal[i], &action, NULL);
+	}
 }
 
 static struct worker *worker_new(const struct role *role)
@@ -62,6 +84,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 		log_fatal("--worker is for the master's use");
 	syscall(SYS_close_range, CONTROL_FD + 1, ~0U, 0);
 	ignore_signals();
+	catch_crashes();
 	struct worker *w = worker_new(role);
 	if (!worker_start_receive(w, &why) || !worker_start_become(w, &why))
 		return start_failed(w, &why);

@@ -21,6 +21,7 @@ enum {
 	ROLE_SPOOL_STORE = 0x8, /* sandbox: writes segments and new files */
 	ROLE_SPOOL_KEEP = 0x10, /* sandbox: all of the spool: qmgr */
 	ROLE_NETWORK = 0x20,   /* connects out */
+	ROLE_MAILDROP = 0x40,  /* sandbox: reads and empties maildrop/ */
 };
 
 struct role {
@@ -60,7 +61,8 @@ struct ipc_link *worker_job_link(const struct worker *);
 const char *worker_jail(const struct worker *);
 
 /* A read-only descriptor of a file that the configuration names: opened here while that is possible, by the master
- * afterwards (or when only root may read it). The master watches it from then on: see WORKER_FILES. -1 with the reason. */
+ * afterwards (or when only root may read it). The master watches it from then on: see WORKER_FILES. -1 with the system's
+ * reason alone. */
 int worker_open_file(struct worker *, const char *path, struct ost_why *);
 
 /* The process's one spool, opened at the first call with the view's parameters (spool/spool.h). Before the seal. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -244,17 +245,15 @@ struct ipc_link *worker_connect(struct worker *w, const char *role, struct ost_w
 int worker_open_file(struct worker *w, const char *path, struct ost_why *why)
 {
 	CHECK_MAGIC(w, WORKER_MAGIC);
-	int fd = -1;
-	if (!w->reader_runs) {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd >= 0)
-			worker_tell(w, CTL_WATCH, F_NAME, path);
-		else if (errno != EACCES) {
-			why_errno(why, "open %s", path);
-			return -1;
-		}
-	}
-	return fd >= 0 ? fd : ask(w, CTL_OPEN, path, why);
+	if (w->reader_runs)
+		return ask(w, CTL_OPEN, path, why);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && errno == EACCES)
+		return ask(w, CTL_OPEN, path, why);
+	if (fd < 0)
+		why_set(why, "%s", strerror(errno));
+	worker_tell(w, CTL_WATCH, F_NAME, path); /* that it comes is a change, too */
+	return fd;
 }
 
 void worker_want(struct worker *w, const char *service)

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "module/hosts.h"
 #include "module/module.h"
 #include "process/counters.h"
 #include "process/jail.h"
@@ -159,9 +160,29 @@ static bool become_user(struct worker *w, struct ost_why *why)
 	if (!privileges_become(*w->user.name ? w->user.name : NULL, &id, why))
 		return false;
 	umask(077);
-	if (w->role->flags & ROLE_MODULES)
+	if (w->role->flags & ROLE_MODULES) {
 		mod_init(w->config);
+		mod_trust_user(0);
+	}
 	return true;
+}
+
+/* Modules ask for files by path: before the seal they are opened here, afterwards by the master. */
+static struct worker *files_worker; /* the process's one */
+
+static int open_for_module(const char *path, struct ost_why *why)
+{
+	return worker_open_file(files_worker, path, why);
+}
+
+static void start_modules(struct worker *w)
+{
+	static const struct mod_files_ops files = { .open = open_for_module };
+	files_worker = w;
+	mod_host_set_files(&files);
+	mod_init(w->config);
+	if (!w->rootless)
+		mod_trust_user(0);
 }
 
 bool worker_start_become(struct worker *w, struct ost_why *why)
@@ -177,7 +198,7 @@ bool worker_start_become(struct worker *w, struct ost_why *why)
 	if (!privileges_drop(&id, chrooted(w), why))
 		return false;
 	if (w->role->flags & ROLE_MODULES)
-		mod_init(w->config);
+		start_modules(w);
 	return true;
 }
 
@@ -224,9 +245,14 @@ bool worker_start_seal(struct worker *w, struct ost_why *why)
 		return false;
 	if (w->role->flags & ROLE_MODULES)
 		mod_seal();
+	char *maildrop = instance_path(w->view, PLACE_MAILDROP);
 	struct sandbox s = { .flags = w->role->flags,
 			     .spool = w->spool_path,
+			     .maildrop = maildrop + strlen(w->jail),
 			     .config = cfg_folder(w->view),
-			     .data = cfg_str(w->view, P_data_directory) };
-	return sandbox_seal(&s, why);
+			     .data = cfg_str(w->view, P_data_directory),
+			     .any_path = w->rootless && w->service && !w->service->unpriv };
+	bool ok = sandbox_seal(&s, why);
+	free(maildrop);
+	return ok;
 }
