@@ -53,7 +53,7 @@ struct cleaner *cleaner_open(const struct cfg_view *cleanup, const struct cfg_vi
 	c->enable_original_recipient = cfg_bool(cleanup, P_enable_original_recipient);
 	c->always_add_missing = cfg_bool(cleanup, P_always_add_missing_headers);
 	c->propagate_virtual = has_word(c->arena, cfg_str(cleanup, P_propagate_unmatched_extensions), "virtual");
-	c->header_size_limit = (size_t)cfg_int(cleanup, P_header_size_limit);
+	c->header_size_limit = (size_t)cfg_size(cleanup, P_header_size_limit);
 	c->hopcount_limit = (size_t)cfg_int(cleanup, P_hopcount_limit);
 	c->expansion_limit = (size_t)cfg_int(cleanup, P_virtual_alias_expansion_limit);
 	c->recursion_limit = (size_t)cfg_int(cleanup, P_virtual_alias_recursion_limit);

@@ -38,7 +38,7 @@ static void read_limits(struct server *srv, const struct cfg_view *v)
 	srv->recipient_limit = cfg_int(v, P_smtpd_recipient_limit);
 	srv->overshoot_limit = cfg_int(v, P_smtpd_recipient_overshoot_limit);
 	srv->message_limit = (uint64_t)cfg_size(v, P_message_size_limit);
-	srv->line_limit = (size_t)cfg_int(v, P_line_length_limit);
+	srv->line_limit = (size_t)cfg_size(v, P_line_length_limit);
 	srv->client_connections = cfg_int(v, P_smtpd_client_connection_count_limit);
 }
 
