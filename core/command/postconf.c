@@ -229,8 +229,10 @@ static int show(struct postconf *p, const struct options *o, char **names)
 		ok = postconf_services(p, o->mode, names);
 	else
 		print_parameters(p, names);
-	if (p->config && p->set_only && !*names)
+	if (p->config && p->set_only && !*names) {
 		config_check(p->config, p->findings);
+		config_check_names(p->config, NULL, NULL, p->findings);
+	}
 	fflush(p->out);
 	print_findings(p);
 	config_destroy(&p->config);

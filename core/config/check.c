@@ -10,8 +10,6 @@
 /* One run of config_check(). */
 struct check {
 	const struct config *config;
-	bool (*known)(void *ctx, const char *name);
-	void *ctx;
 	struct findings *findings;
 	struct arena *arena;
 	const struct usage *usage;
@@ -88,23 +86,14 @@ static void check_derived(const struct check *k, const struct cfg_view *v, const
 	free(service);
 }
 
-/* A name that is in no table. */
-static void check_unknown(const struct check *k, const struct cfg_view *v, const struct dict_entry *e)
+/* A name of the administrator's own, or of a module: its value must make sense at least. */
+static void check_own(const struct check *k, const struct cfg_view *v, const struct dict_entry *e)
 {
 	struct buf text = BUF_INIT;
 	struct ost_why why;
 	if (!view_expand(v, v->overlay != NULL, e->name, e->value, &text, &why))
 		findings_add(k->findings, FINDING_FATAL, "%s: %s: %s", e->where, e->name, why.text);
 	buf_free(&text);
-	if (usage_has(k->usage, e->name) || (k->known && k->known(k->ctx, e->name)))
-		return;
-	const char *near = param_nearest(e->name);
-	if (near)
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: unknown parameter; did you mean %s?", e->where,
-			     e->name, near);
-	else
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where, e->name, e->name,
-			     e->value);
 }
 
 /* One setting, as this view sees it. */
@@ -122,7 +111,7 @@ static void check_setting(const struct check *k, const struct cfg_view *v, const
 	else if (family)
 		check_derived(k, v, e, family, service_len);
 	else if (!successor)
-		check_unknown(k, v, e);
+		check_own(k, v, e);
 }
 
 static void check_main(const struct check *k)
@@ -134,37 +123,6 @@ static void check_main(const struct check *k)
 }
 
 /* ---- services ------------------------------------------------------------------------------------------------ */
-
-/* Postfix's daemons whose work the core does, whether it gives them a process or not. */
-enum {
-	BUILT_IN = BY_SMTPD | BY_CLEANUP | BY_TRIVIAL_REWRITE | BY_PICKUP | BY_QMGR | BY_BOUNCE | BY_FLUSH | BY_SHOWQ |
-		   BY_VERIFY | BY_PROXYMAP | BY_TLSPROXY | BY_TLSMGR | BY_ANVIL | BY_SCACHE | BY_POSTLOGD,
-};
-
-/* Is there a module for the transport? */
-static bool is_declared(const struct config *c, const char *transport)
-{
-	for (size_t i = 0; i < c->module_count; i++)
-		if (c->modules[i]->kind == OST_KIND_TRANSPORT && !strcmp(c->modules[i]->name, transport))
-			return true;
-	return false;
-}
-
-/* Delivery agents: each is a module's work. */
-enum { AGENTS = BY_SMTP | BY_LMTP | BY_LOCAL | BY_VIRTUAL | BY_PIPE | BY_ERROR | BY_DISCARD };
-
-/* Column 8: something that this program or a module does? */
-static void check_command(const struct check *k, const struct service *s)
-{
-	unsigned bit = daemon_bit(s->command);
-	if ((bit & BUILT_IN) || is_declared(k->config, s->command))
-		return;
-	const char *what = (bit & AGENTS) ? "modules.cf declares no such transport: mail for it waits"
-			   : bit	  ? "not yet supported: the service is not started"
-					  : "neither a daemon nor a transport that modules.cf declares";
-	findings_add(k->findings, bit ? FINDING_WARNING : FINDING_FATAL, "master.cf: line %d: %s: %s", s->line,
-		     s->command, what);
-}
 
 /* A name that a daemon's other parameters refer to reaches it through them. */
 static bool is_referred_to(const struct service *s, const char *name)
@@ -199,25 +157,53 @@ static void check_services(const struct check *k)
 		const struct service *s = k->config->services[i];
 		const struct dict_entry *const *list;
 		size_t n = s->overlay ? dict_list(s->overlay, DICT_AS_SET, &list, k->arena) : 0;
-		check_command(k, s);
 		for (size_t j = 0; j < n; j++)
 			check_override(k, s, list[j]);
 	}
 }
 
-void config_check_with(const struct config *c, bool (*known)(void *ctx, const char *name), void *ctx,
-		       struct findings *findings)
+void config_check(const struct config *c, struct findings *findings)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
-	struct check k = { .config = c, .known = known, .ctx = ctx, .findings = findings, .arena = arena_new() };
-	k.usage = usage_new(c, known, ctx, k.arena);
+	struct check k = { .config = c, .findings = findings, .arena = arena_new() };
+	k.usage = usage_new(c, NULL, NULL, k.arena);
 	k.ignored = cfg_split(k.arena, cfg_str(c->view, P_ostler_ignore_parameters));
 	check_main(&k);
 	check_services(&k);
 	arena_destroy(&k.arena);
 }
 
-void config_check(const struct config *c, struct findings *findings)
+/* ---- names that nobody knows --------------------------------------------------------------------------------- */
+
+/* The names of one file or line that mean nothing to anybody. */
+static void check_names(const struct dict *settings, const struct usage *usage, bool (*known)(void *, const char *),
+			void *ctx, struct arena *arena, struct findings *findings)
 {
-	config_check_with(c, NULL, NULL, findings);
+	const struct dict_entry *const *list;
+	size_t n = settings ? dict_list(settings, DICT_AS_SET, &list, arena) : 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct dict_entry *e = list[i];
+		if (param_find(e->name) || param_family_of(e->name, NULL) || param_successor(e->name) ||
+		    usage_has(usage, e->name) || (known && known(ctx, e->name)))
+			continue;
+		const char *near = param_nearest(e->name);
+		if (near)
+			findings_add(findings, FINDING_WARNING, "%s: %s: unknown parameter; did you mean %s?", e->where,
+				     e->name, near);
+		else
+			findings_add(findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where, e->name,
+				     e->name, e->value);
+	}
+}
+
+void config_check_names(const struct config *c, bool (*known)(void *ctx, const char *name), void *ctx,
+			struct findings *findings)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	struct arena *arena = arena_new();
+	const struct usage *usage = usage_new(c, known, ctx, arena);
+	check_names(c->main, usage, known, ctx, arena, findings);
+	for (size_t i = 0; i < c->service_count; i++)
+		check_names(c->services[i]->overlay, usage, known, ctx, arena, findings);
+	arena_destroy(&arena);
 }

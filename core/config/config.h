@@ -31,11 +31,13 @@ void config_destroy(struct config **);
 int config_snapshot(const struct config *, struct ost_why *);
 struct config *config_from_snapshot(int fd, struct ost_why *);
 
-/* All that can be checked without opening a module: unknown names, bad values, duplicate services, -o that its daemon
- * does not read, parameters that have no effect. (Maps and modules are checked by core/process/check.) */
+/* All that can be checked without opening a module: bad values, parameters that have no effect, -o that its daemon does not
+ * read. (Bad lines, bad values of the core's parameters and duplicate services are config_read()'s findings; roles and
+ * transports are core/process's.) */
 void config_check(const struct config *, struct findings *);
-/* The same; `known` answers whether a name that the core does not know is a parameter of a module. */
-void config_check_with(const struct config *, bool (*known)(void *ctx, const char *name), void *ctx, struct findings *);
+/* Names that mean nothing to anybody, with the nearest one that does. `known` (may be NULL) answers whether a name that the core
+ * does not know is a parameter of a module. */
+void config_check_names(const struct config *, bool (*known)(void *ctx, const char *name), void *ctx, struct findings *);
 
 const struct cfg_view *config_main_view(const struct config *); /* main.cf alone */
 

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "config/dict.h"
 #include "module/module.h"
 #include "process/check_maps.h"
 #include "process/roles.h"
@@ -31,10 +32,40 @@ static void tell_module(void *ctx, const struct mod_report *r)
 	tell(ctx, FINDING_FATAL, text);
 }
 
+/* Notes the names of a module's parameters in a struct dict. */
+static void note_parameters(void *ctx, const struct mod_report *r)
+{
+	for (const struct ost_provide *p = r->ok ? r->descriptor->provides : NULL; p && p->kind != OST_KIND_END; p++)
+		for (const struct ost_param *param = p->ops->params; param && param->name; param++)
+			dict_set(ctx, param->name, "", r->line->where);
+}
+
+static bool is_noted(void *ctx, const char *name)
+{
+	return dict_get(ctx, name) != NULL;
+}
+
+/* Names in main.cf and master.cf that neither the core nor a module knows. */
+static void check_names(struct worker *w)
+{
+	struct arena *arena = arena_new();
+	struct dict *names = dict_new(arena);
+	struct findings *findings = findings_new();
+	const struct finding *list;
+	mod_survey(note_parameters, names);
+	config_check_names(w->config, is_noted, names, findings);
+	size_t n = findings_count(findings, &list);
+	for (size_t i = 0; i < n; i++)
+		tell(w, list[i].grade, list[i].text);
+	findings_destroy(&findings);
+	arena_destroy(&arena);
+}
+
 static bool check_prepare(struct worker *w, struct ost_why *why)
 {
 	(void)why;
 	mod_survey(tell_module, w);
+	check_names(w);
 	check_maps(w->config, tell, w);
 	return true;
 }

@@ -39,6 +39,7 @@ static void read_all(const struct config *c)
 	const char *const *names;
 	const struct service *const *services;
 	config_check(c, findings);
+	config_check_names(c, NULL, NULL, findings);
 	size_t n = config_names(c, arena, &names);
 	for (size_t i = 0; i < n; i++)
 		if (!cfg_lookup(config_main_view(c), names[i]) && config_set_value(c, names[i]))

@@ -48,8 +48,10 @@ static inline void folder_read(struct folder *f, const char *const *overrides)
 {
 	f->findings = findings_new();
 	f->config = config_read(f->path, overrides, f->findings);
-	if (f->config)
+	if (f->config) {
 		config_check(f->config, f->findings);
+		config_check_names(f->config, NULL, NULL, f->findings);
+	}
 }
 
 static inline void folder_remove(struct folder *f)

@@ -232,13 +232,10 @@ static void master_cf_findings(void **state)
 		{ FINDING_FATAL, "x unix - - n 5x - smtp", "field \"wakeup\": bad value" },
 		{ FINDING_FATAL, "x unix - - n - -1 smtp", "field \"process_limit\": bad value" },
 		{ FINDING_FATAL, "25 inet - - n - - smtpd", "master.cf: line 2: 25: an inet service cannot be private" },
-		{ FINDING_FATAL, "x unix - - n - - nosuch", "master.cf: line 2: nosuch: neither a daemon nor a transport" },
 		{ FINDING_FATAL, "x unix - - n - - smtp -o", "master.cf: line 2: -o without name=value" },
 		{ FINDING_FATAL, "x unix - - n - - smtp -o foo", "master.cf: line 2: -o: missing '='" },
 		{ FINDING_FATAL, "x unix - - n - - smtp -o smtp_quit_timeout=z", "master.cf: line 2: -o: smtp_quit_timeout: bad time" },
 		{ FINDING_WARNING, "smtp inet n - n - - smtpd", "master.cf: line 2: smtp: duplicate entry for this service and type (line 1)" },
-		{ FINDING_WARNING, "x unix - - n - - pipe flags=F", "master.cf: line 2: pipe: modules.cf declares no such transport" },
-		{ FINDING_WARNING, "x inet n - n - - postscreen", "master.cf: line 2: postscreen: not yet supported" },
 		{ FINDING_WARNING, "x unix - - n - - smtp -o smtp_quit_timeuot=5", "smtp_quit_timeuot: unknown parameter; did you mean smtp_quit_timeout?" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -252,6 +249,27 @@ static void master_cf_findings(void **state)
 		assert_int_equal(findings_count(f.findings, NULL), 1);
 		folder_remove(&f);
 	}
+}
+
+/* What a module would say. */
+static bool is_mine(void *ctx, const char *name)
+{
+	(void)ctx;
+	return !strncmp(name, "my_", 3);
+}
+
+static void parameters_of_modules(void **state)
+{
+	struct folder f;
+	folder_make(&f, "my_text = $other\nother = x\nanother = y\n", master, modules);
+	f.findings = findings_new();
+	f.config = config_read(f.path, NULL, f.findings);
+	config_check(f.config, f.findings);
+	assert_int_equal(findings_count(f.findings, NULL), 0);
+	config_check_names(f.config, is_mine, NULL, f.findings);
+	assert_found(&f, FINDING_WARNING, "main.cf: line 3: another: unused parameter: another=y");
+	assert_int_equal(findings_count(f.findings, NULL), 1);
+	folder_remove(&f);
 }
 
 static void master_cf_columns(void **state)
@@ -450,6 +468,7 @@ int main(void)
 		cmocka_unit_test(main_cf_findings),
 		cmocka_unit_test(settings_without_finding),
 		cmocka_unit_test(master_cf_findings),
+		cmocka_unit_test(parameters_of_modules),
 		cmocka_unit_test(master_cf_columns),
 		cmocka_unit_test(modules_and_their_folder),
 		cmocka_unit_test(unreadable),
