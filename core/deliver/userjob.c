@@ -223,7 +223,8 @@ static bool open_spool_mailbox(struct userjobs *u, struct batch *b, size_t i)
 	const struct waiter *w = b->w[i];
 	struct ost_why why = { .text = "" };
 	bool retry = false;
-	if (w->request->kind != OST_USER_NAMED || b->jobs[i].path[0] != '/')
+	if (w->request->kind != OST_USER_NAMED || b->jobs[i].path[0] != '/' ||
+	    b->jobs[i].path[strlen(b->jobs[i].path) - 1] == '/') /* a Maildir there is the user's own */
 		return true;
 	b->jobs[i].spool_fd = broker_mailbox_open(u->broker, request_name(w->request), b->jobs[i].path, &retry, &why);
 	if (b->jobs[i].spool_fd >= 0)
