@@ -19,8 +19,9 @@ struct form {
 };
 
 static const char *const type_names[] = {
-	[CFG_STR] = "text",  [CFG_RAW] = "text, $name not expanded", [CFG_INT] = "number",
-	[CFG_BOOL] = "yes or no", [CFG_TIME] = "time",		     [CFG_SIZE] = "bytes",
+	[CFG_STR] = "text",   [CFG_RAW] = "text, $name not expanded",
+	[CFG_INT] = "number", [CFG_BOOL] = "yes or no",
+	[CFG_TIME] = "time",  [CFG_SIZE] = "bytes",
 };
 
 /* Defaults that depend on the folder or the machine, in words. */
@@ -36,7 +37,8 @@ static const struct computed {
 	{ P_data_directory, "/var/lib/ostler; /var/lib/postfix in a folder without modules.cf" },
 	{ P_mail_owner, "ostler; postfix in a folder without modules.cf" },
 	{ P_setgid_group, "ostdrop; postdrop in a folder without modules.cf" },
-	{ P_syslog_name, "${multi_instance_name?{$multi_instance_name}:{ostler}}; postfix in a folder without modules.cf" },
+	{ P_syslog_name,
+	  "${multi_instance_name?{$multi_instance_name}:{ostler}}; postfix in a folder without modules.cf" },
 	{ P_service_name, "the first column of the process's line in master.cf" },
 	{ P_process_name, "the command of the process's line in master.cf" },
 	{ P_process_id, "the process's id" },
@@ -68,7 +70,7 @@ static void facts(const struct param *p, char *out, size_t size)
 			n += (size_t)snprintf(out + n, size - n, " %s", daemon_name(bit));
 }
 
-/* ---- Markdown ------------------------------------------------------------------------------------------------ */
+/* ---- Markdown ---- */
 
 static void md_head(void)
 {
@@ -98,7 +100,7 @@ static void md_known(const struct param *p)
 	printf("- %s\n", p->name);
 }
 
-/* ---- man ----------------------------------------------------------------------------------------------------- */
+/* ---- man ---- */
 
 /* A text with what roff would take for its own escaped. */
 static void man_text(const char *s)
@@ -150,15 +152,19 @@ static void man_known(const struct param *p)
 	printf("%s\n.br\n", p->name);
 }
 
-/* ---- the manual ---------------------------------------------------------------------------------------------- */
+/* ---- the manual ---- */
 
 static const char *const introduction[] = {
-	"Names, defaults and units are Postfix's. A line is \"name = value\"; a line that starts with white space continues the "
-	"one before; lines that start with # are comments. $name, ${name?text} and the like stand for other values. "
+	"Names, defaults and units are Postfix's. A line is \"name = value\"; a line that starts with white "
+	"space continues the "
+	"one before; lines that start with # are comments. $name, ${name?text} and the like stand for other "
+	"values. "
 	"Times take s, m, h, d, w (without a letter, the unit of the default counts).",
-	"In master.cf, -o name=value sets a parameter for one service, as far as the daemon of that line reads it; for "
+	"In master.cf, -o name=value sets a parameter for one service, as far as the daemon of that line "
+	"reads it; for "
 	"parameters without a list of daemons that is every line.",
-	"For the transports that master.cf names, parameters that start with default_ exist with the transport's name in its place: "
+	"For the transports that master.cf names, parameters that start with default_ exist with the "
+	"transport's name in its place: "
 	"relay_destination_concurrency_limit and the like.",
 };
 
@@ -167,8 +173,10 @@ static const struct group {
 	const char *title, *text;
 } groups[] = {
 	{ CFG_WEAKENS, "NOT YET SUPPORTED: PROTECTION",
-	  "These of Postfix's parameters have no effect, so that what they protect is not protected. `ostler check` says so." },
-	{ CFG_MISSING, "NOT YET SUPPORTED", "These of Postfix's parameters have no effect. `ostler check` says so." },
+	  "These of Postfix's parameters have no effect, so that what they protect is not protected. `ostler "
+	  "check` says so." },
+	{ CFG_MISSING, "NOT YET SUPPORTED",
+	  "These of Postfix's parameters have no effect. `ostler check` says so." },
 	{ CFG_NO_EFFECT, "WITHOUT EFFECT", "These are known and do nothing in Ostler; nothing is lost." },
 	{ CFG_SILENT, "ACCEPTED", "These say where documents are, and the like." },
 };

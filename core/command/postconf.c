@@ -22,7 +22,7 @@ static const char usage[] = "usage: postconf [-c folder] [-dfhHnpx] [-o name=val
 			    "       postconf [-c folder] -M | -F | -P [service[/type[/parameter]] ...]\n"
 			    "       postconf -m | -l\n";
 
-/* ---- printing ------------------------------------------------------------------------------------------------ */
+/* ---- printing ---- */
 
 /* Appends the words of a value, separated by single blanks; *column is where the line stands. */
 static void add_words(struct buf *line, const char *value, bool fold, size_t *column, bool first)
@@ -77,7 +77,8 @@ static const char *shown_folder(const struct postconf *p)
 
 static const char *shown_default(const struct postconf *p, const char *name)
 {
-	return p->defaults ? config_builtin_value(p->config, p->arena, name) : config_default_value(p->config, name);
+	return p->defaults ? config_builtin_value(p->config, p->arena, name)
+			   : config_default_value(p->config, name);
 }
 
 /* The value as the options want it; NULL: -n, and main.cf does not set it, or there is no such name. */
@@ -122,7 +123,7 @@ static void print_table_types(const struct postconf *p)
 			fprintf(p->out, "%s\n", list[i]->name);
 }
 
-/* ---- editing ------------------------------------------------------------------------------------------------- */
+/* ---- editing ---- */
 
 /* Writes the new main.cf beside the old one, with its owner and mode, and renames it. */
 static bool replace_file(const char *path, const struct buf *text, struct ost_why *why)
@@ -133,8 +134,9 @@ static bool replace_file(const char *path, const struct buf *text, struct ost_wh
 		st = (struct stat){ .st_mode = 0644, .st_uid = geteuid(), .st_gid = getegid() };
 	unlink(temporary);
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool ok = fd >= 0 && io_write_all(fd, buf_str(text), text->len) && fchown(fd, st.st_uid, st.st_gid) == 0 &&
-		  fchmod(fd, st.st_mode & 07777) == 0 && fsync(fd) == 0 && rename(temporary, path) == 0;
+	bool ok = fd >= 0 && io_write_all(fd, buf_str(text), text->len) &&
+		  fchown(fd, st.st_uid, st.st_gid) == 0 && fchmod(fd, st.st_mode & 07777) == 0 &&
+		  fsync(fd) == 0 && rename(temporary, path) == 0;
 	if (!ok) {
 		why_errno(why, "%s", temporary);
 		unlink(temporary);
@@ -156,7 +158,8 @@ static int edit(enum edit_action action, char **requests, int count)
 	if (!ok)
 		why_errno(&why, "%s", path);
 	ok = ok &&
-	     edit_main_cf(text ? text : "", len, action, (const char *const *)requests, (size_t)count, &out, &why) &&
+	     edit_main_cf(text ? text : "", len, action, (const char *const *)requests, (size_t)count, &out,
+			  &why) &&
 	     replace_file(path, &out, &why);
 	if (!ok)
 		fprintf(stderr, "postconf: fatal: %s\n", why.text);
@@ -166,7 +169,7 @@ static int edit(enum edit_action action, char **requests, int count)
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* ---- the command --------------------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 /* What the options say, beside struct postconf. */
 struct options {
@@ -260,8 +263,10 @@ int cmd_postconf(int argc, char **argv)
 	if (o.mode == 'l')
 		status = fputs("flock\nfcntl\ndotlock\n", stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	else if (strchr("eX#", o.mode))
-		status = edit(o.mode == 'e' ? EDIT_SET : o.mode == 'X' ? EDIT_REMOVE : EDIT_COMMENT, names,
-			      argc - optind);
+		status = edit(o.mode == 'e'   ? EDIT_SET
+			      : o.mode == 'X' ? EDIT_REMOVE
+					      : EDIT_COMMENT,
+			      names, argc - optind);
 	else
 		status = show(&p, &o, names);
 	free(o.overrides);

@@ -27,7 +27,8 @@ struct postconf {
 
 /* "name = value", with white space made single blanks, folded when that is wanted. */
 void postconf_print(const struct postconf *, const char *name, const char *value);
-/* -M, -F and -P, for services that match one of the patterns "name", "name/type" (-P: "name/type/parameter"); none: all. */
+/* -M, -F and -P, for services that match one of the patterns "name", "name/type" (-P: "name/type/parameter");
+ * none: all. */
 bool postconf_services(const struct postconf *, char mode, char **patterns);
 
 #endif

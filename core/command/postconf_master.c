@@ -6,8 +6,8 @@
 #include "command/postconf.h"
 #include "config/dict.h"
 
-static const char *const field_names[] = { "service",	    "type",   "private",	  "unprivileged",
-					   "chroot",	    "wakeup", "process_limit", "command" };
+static const char *const field_names[] = { "service", "type",   "private",       "unprivileged",
+					   "chroot",  "wakeup", "process_limit", "command" };
 enum { FIELDS = sizeof field_names / sizeof *field_names };
 
 /* Does the text match a pattern's part, which ends at '/' or at its end? "*" matches all. */
@@ -54,7 +54,8 @@ static void read_columns(const struct postconf *p, const char *line, const char 
 	}
 }
 
-/* The command with its arguments; folded: options on lines of their own, the rest broken at the width of a page. */
+/* The command with its arguments; folded: options on lines of their own, the rest broken at the width of a
+ * page. */
 static void add_command(const struct postconf *p, const struct service *s, const char *command, size_t column,
 			struct buf *out)
 {
@@ -66,8 +67,8 @@ static void add_command(const struct postconf *p, const struct service *s, const
 		bool option = options && **arg == '-' && !value;
 		bool braces = !**arg || (*arg)[strcspn(*arg, " \t\r\n")] != '\0';
 		size_t width = strlen(*arg) + (braces ? 2 : 0);
-		bool new_line = p->fold && !value &&
-				(option || after_option || column + 1 + width >= POSTCONF_WIDTH);
+		bool new_line =
+			p->fold && !value && (option || after_option || column + 1 + width >= POSTCONF_WIDTH);
 		buf_puts(out, new_line ? "\n    " : " ");
 		buf_printf(out, braces ? "{%s}" : "%s", *arg);
 		column = (new_line ? 4 : column + 1) + width;

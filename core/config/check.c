@@ -16,7 +16,7 @@ struct check {
 	const char **ignored; /* ostler_ignore_parameters */
 };
 
-/* ---- parameters ---------------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
 static const char *const grade_texts[] = {
 	[CFG_MISSING] = "not yet supported: it has no effect",
@@ -42,9 +42,9 @@ static bool is_default(const struct cfg_view *v, const struct dict_entry *e, con
 {
 	struct buf set = BUF_INIT, usual = BUF_INIT;
 	bool overlay = v->overlay != NULL;
-	bool same = !strcmp(e->value, defval) ||
-		    (view_expand(v, overlay, e->name, e->value, &set, NULL) &&
-		     view_expand(v, overlay, e->name, defval, &usual, NULL) && !strcmp(buf_str(&set), buf_str(&usual)));
+	bool same = !strcmp(e->value, defval) || (view_expand(v, overlay, e->name, e->value, &set, NULL) &&
+						  view_expand(v, overlay, e->name, defval, &usual, NULL) &&
+						  !strcmp(buf_str(&set), buf_str(&usual)));
 	buf_free(&set);
 	buf_free(&usual);
 	return same;
@@ -71,13 +71,15 @@ static void check_derived(const struct check *k, const struct cfg_view *v, const
 	int64_t number;
 	const char *near = param_nearest(e->name);
 	if (!config_service(k->config, service, NULL) && !usage_has(k->usage, e->name))
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: master.cf has no service \"%s\"%s%s%s", e->where,
-			     e->name, service, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: master.cf has no service \"%s\"%s%s%s",
+			     e->where, e->name, service, near ? "; did you mean " : "", near ? near : "",
+			     near ? "?" : "");
 	bool ok = view_expand(v, v->overlay != NULL, e->name, e->value, &text, &why);
 	if (ok && family->type != CFG_STR)
-		ok = base->grade == CFG_IMPLEMENTED ?
-			     value_parse(base, value_unit(base->defval), buf_str(&text), &number, &why) :
-			     value_parse_type(family->type, value_unit(base->defval), buf_str(&text), &number, &why);
+		ok = base->grade == CFG_IMPLEMENTED
+			     ? value_parse(base, value_unit(base->defval), buf_str(&text), &number, &why)
+			     : value_parse_type(family->type, value_unit(base->defval), buf_str(&text),
+						&number, &why);
 	if (!ok)
 		findings_add(k->findings, FINDING_FATAL, "%s: %s: %s", e->where, e->name, why.text);
 	else
@@ -104,8 +106,8 @@ static void check_setting(const struct check *k, const struct cfg_view *v, const
 	size_t service_len = 0;
 	const struct param_family *family = p ? NULL : param_family_of(e->name, &service_len);
 	if (successor && !is_ignored(k, e->name))
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: deprecated: use %s instead", e->where, e->name,
-			     successor);
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: deprecated: use %s instead", e->where,
+			     e->name, successor);
 	if (p)
 		check_unsupported(k, v, e, p);
 	else if (family)
@@ -122,7 +124,7 @@ static void check_main(const struct check *k)
 		check_setting(k, k->config->view, list[i]);
 }
 
-/* ---- services ------------------------------------------------------------------------------------------------ */
+/* ---- services ---- */
 
 /* A name that a daemon's other parameters refer to reaches it through them. */
 static bool is_referred_to(const struct service *s, const char *name)
@@ -145,8 +147,9 @@ static void check_override(const struct check *k, const struct service *s, const
 	const struct param_family *family = p ? NULL : param_family_of(e->name, NULL);
 	unsigned readers = p ? p->daemons : family ? family->daemons : BY_ALL;
 	if (!(readers & s->view->daemons) && !is_referred_to(s, e->name))
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: %s does not read this parameter: it has no effect",
-			     e->where, e->name, s->command);
+		findings_add(k->findings, FINDING_WARNING,
+			     "%s: %s: %s does not read this parameter: it has no effect", e->where, e->name,
+			     s->command);
 	else
 		check_setting(k, s->view, e);
 }
@@ -173,11 +176,12 @@ void config_check(const struct config *c, struct findings *findings)
 	arena_destroy(&k.arena);
 }
 
-/* ---- names that nobody knows --------------------------------------------------------------------------------- */
+/* ---- names that nobody knows ---- */
 
 /* The names of one file or line that mean nothing to anybody. */
-static void check_names(const struct dict *settings, const struct usage *usage, bool (*known)(void *, const char *),
-			void *ctx, struct arena *arena, struct findings *findings)
+static void check_names(const struct dict *settings, const struct usage *usage,
+			bool (*known)(void *, const char *), void *ctx, struct arena *arena,
+			struct findings *findings)
 {
 	const struct dict_entry *const *list;
 	size_t n = settings ? dict_list(settings, DICT_AS_SET, &list, arena) : 0;
@@ -188,11 +192,11 @@ static void check_names(const struct dict *settings, const struct usage *usage, 
 			continue;
 		const char *near = param_nearest(e->name);
 		if (near)
-			findings_add(findings, FINDING_WARNING, "%s: %s: unknown parameter; did you mean %s?", e->where,
-				     e->name, near);
+			findings_add(findings, FINDING_WARNING, "%s: %s: unknown parameter; did you mean %s?",
+				     e->where, e->name, near);
 		else
-			findings_add(findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where, e->name,
-				     e->name, e->value);
+			findings_add(findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where,
+				     e->name, e->name, e->value);
 	}
 }
 

@@ -135,7 +135,8 @@ static bool host_has(const char *host, const struct address *a)
 static bool is_wanted(const struct network *n, const char *const *interfaces)
 {
 	for (; *interfaces; interfaces++) {
-		if (!strcasecmp(*interfaces, "all") || (!strcasecmp(*interfaces, "loopback-only") && n->loopback))
+		if (!strcasecmp(*interfaces, "all") ||
+		    (!strcasecmp(*interfaces, "loopback-only") && n->loopback))
 			return true;
 		if (strcasecmp(*interfaces, "loopback-only") != 0 && host_has(*interfaces, &n->address))
 			return true;
@@ -191,8 +192,8 @@ static bool parse_style(const char *text, enum style *style)
 	return false;
 }
 
-bool computed_mynetworks(struct arena *arena, const char *interfaces, const char *protocols, const char *style_name,
-			 const char **networks, struct ost_why *why)
+bool computed_mynetworks(struct arena *arena, const char *interfaces, const char *protocols,
+			 const char *style_name, const char **networks, struct ost_why *why)
 {
 	enum style style;
 	*networks = "127.0.0.0/8 [::1]/128";

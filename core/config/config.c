@@ -52,14 +52,14 @@ void config_destroy(struct config **pc)
 	*pc = NULL;
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static void add_file(struct config *c, const char *name, const char *text, size_t len)
 {
 	c->files = mem_realloc_array(c->files, c->file_count + 1, sizeof *c->files);
-	c->files[c->file_count++] = (struct config_file){
-		.name = arena_strdup(c->arena, name), .text = arena_strndup(c->arena, text, len), .len = len
-	};
+	c->files[c->file_count++] = (struct config_file){ .name = arena_strdup(c->arena, name),
+							  .text = arena_strndup(c->arena, text, len),
+							  .len = len };
 }
 
 static const struct config_file *find_file(const struct config *c, const char *name)
@@ -71,8 +71,8 @@ static const struct config_file *find_file(const struct config *c, const char *n
 }
 
 /* Reads folder/name under the name that messages use. False: not there, or unreadable (a finding says so). */
-static bool read_file(struct config *c, const char *folder, const char *name, const char *shown, bool required,
-		      struct findings *findings)
+static bool read_file(struct config *c, const char *folder, const char *name, const char *shown,
+		      bool required, struct findings *findings)
 {
 	char *path = mem_printf("%s/%s", folder, name);
 	size_t len;
@@ -111,14 +111,16 @@ static const char **folder_names(struct config *c, const char *folder)
 }
 
 /* modules.cf (by its path) and the modules.d/ beside it; shown with this prefix. */
-static void read_module_files(struct config *c, const char *path, const char *prefix, struct findings *findings)
+static void read_module_files(struct config *c, const char *path, const char *prefix,
+			      struct findings *findings)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const char *folder = slash ? arena_strndup(c->arena, path, (size_t)(slash - path)) : ".";
 	const char *sub = arena_printf(c->arena, "%s/modules.d", folder);
 	read_file(c, folder, base, arena_printf(c->arena, "%s%s", prefix, base), true, findings);
 	for (const char **name = folder_names(c, sub); *name; name++)
-		read_file(c, sub, *name, arena_printf(c->arena, "%smodules.d/%s", prefix, *name), true, findings);
+		read_file(c, sub, *name, arena_printf(c->arena, "%smodules.d/%s", prefix, *name), true,
+			  findings);
 }
 
 /* The folder's own list of modules, or the one that main.cf names. */
@@ -130,10 +132,11 @@ static void read_modules(struct config *c, struct findings *findings)
 		return;
 	}
 	const char *slash = strrchr(path, '/');
-	read_module_files(c, path, slash ? arena_strndup(c->arena, path, (size_t)(slash - path) + 1) : "", findings);
+	read_module_files(c, path, slash ? arena_strndup(c->arena, path, (size_t)(slash - path) + 1) : "",
+			  findings);
 }
 
-/* ---- making sense of them ------------------------------------------------------------------------------------ */
+/* ---- making sense of them ---- */
 
 /* name=value of the command line, over main.cf. */
 static void apply_overrides(struct config *c, struct findings *findings)
@@ -165,7 +168,8 @@ static void check_bytes(const struct config *c, struct findings *findings)
 {
 	for (size_t i = 0; i < c->file_count; i++)
 		if (memchr(c->files[i].text, '\0', c->files[i].len))
-			findings_add(findings, FINDING_FATAL, "%s: the file contains a NUL byte", c->files[i].name);
+			findings_add(findings, FINDING_FATAL, "%s: the file contains a NUL byte",
+				     c->files[i].name);
 }
 
 /* From main.cf to parameters and the main view. */
@@ -213,7 +217,7 @@ struct config *config_read(const char *folder, const char *const *overrides, str
 	return c;
 }
 
-/* ---- snapshot ------------------------------------------------------------------------------------------------ */
+/* ---- snapshot ---- */
 
 int config_snapshot(const struct config *c, struct ost_why *why)
 {
@@ -317,7 +321,7 @@ struct config *config_from_snapshot(int fd, struct ost_why *why)
 	return c;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 const struct cfg_view *config_main_view(const struct config *c)
 {
@@ -352,7 +356,8 @@ const struct service *config_transport(const struct config *c, const char *name)
 	return NULL;
 }
 
-const struct cfg_view *config_role_view(const struct config *c, const struct service *s, enum config_role role)
+const struct cfg_view *config_role_view(const struct config *c, const struct service *s,
+					enum config_role role)
 {
 	static const struct {
 		enum param_id name;

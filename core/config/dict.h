@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What one configuration file sets: names with their values and where they stand. Filled by one thread, then read by any
- * number without a lock. */
+ * What one configuration file sets: names with their values and where they stand. Filled by one thread, then
+ * read by any number without a lock. */
 #ifndef CONFIG_DICT_H
 #define CONFIG_DICT_H
 

@@ -22,7 +22,8 @@ struct edit {
 };
 
 /* Reads the requests. */
-static bool read_requests(struct edit *e, const char *const *requests, struct arena *arena, struct ost_why *why)
+static bool read_requests(struct edit *e, const char *const *requests, struct arena *arena,
+			  struct ost_why *why)
 {
 	for (size_t i = 0; i < e->count; i++) {
 		char *text = arena_strdup(arena, requests[i]), *name = text, *value = NULL;
@@ -97,8 +98,8 @@ static bool is_overridden(const struct edit *e, size_t i)
 	return false;
 }
 
-bool edit_main_cf(const char *text, size_t len, enum edit_action action, const char *const *requests, size_t count,
-		  struct buf *out, struct ost_why *why)
+bool edit_main_cf(const char *text, size_t len, enum edit_action action, const char *const *requests,
+		  size_t count, struct buf *out, struct ost_why *why)
 {
 	struct arena *arena = arena_new();
 	struct edit e = { .action = action, .count = count, .out = out };

@@ -60,7 +60,8 @@ static size_t name_length(struct span s)
 /* Reports what is wrong, with the place. */
 static bool bad(const struct expansion *x, const char *what, struct span at)
 {
-	return why_set(x->why, "%s at \"%.*s\"", what, (int)(at.end - at.at > 60 ? 60 : at.end - at.at), at.at);
+	return why_set(x->why, "%s at \"%.*s\"", what, (int)(at.end - at.at > 60 ? 60 : at.end - at.at),
+		       at.at);
 }
 
 /* Takes a group from its opening bracket (s->at) to the matching closing one; s goes behind it. */
@@ -108,7 +109,7 @@ static bool expand_name(struct expansion *x, struct buf *out, const char *name, 
 	return expand_span(x, out, span_of(value), &here);
 }
 
-/* ---- comparisons --------------------------------------------------------------------------------------------- */
+/* ---- comparisons ---- */
 
 enum compare { CMP_LT = 1, CMP_EQ = 2, CMP_GT = 4 };
 static const struct operator_name {
@@ -203,14 +204,15 @@ bool expand_compare_levels(const char *a, const char *b, int *order)
 }
 
 /* Does `left op right` hold? */
-static bool evaluate(const struct expansion *x, const struct operator_name *op, const char *left, const char *right,
-		     bool *truth)
+static bool evaluate(const struct expansion *x, const struct operator_name *op, const char *left,
+		     const char *right, bool *truth)
 {
 	int order;
 	if (!op->level)
 		order = compare_values(left, right);
 	else if (!expand_compare_levels(left, right, &order))
-		return why_set(x->why, "bad compatibility level in \"%.60s\" %s \"%.60s\"", left, op->text, right);
+		return why_set(x->why, "bad compatibility level in \"%.60s\" %s \"%.60s\"", left, op->text,
+			       right);
 	*truth = (op->truth & (order < 0 ? CMP_LT : order > 0 ? CMP_GT : CMP_EQ)) != 0;
 	return true;
 }
@@ -238,10 +240,12 @@ static bool take_comparison(struct expansion *x, struct span *s, const struct fr
 	return ok;
 }
 
-/* ---- ${…} ---------------------------------------------------------------------------------------------------- */
+/* ---- ${…} ---- */
 
-/* {a} : {b}, behind ? or :, in s. The texts for true and false of what was written first; absent ones are empty. */
-static bool take_branches(const struct expansion *x, struct span s, char mark, struct span *yes, struct span *no)
+/* {a} : {b}, behind ? or :, in s. The texts for true and false of what was written first; absent ones are
+ * empty. */
+static bool take_branches(const struct expansion *x, struct span s, char mark, struct span *yes,
+			  struct span *no)
 {
 	struct span first, second = { 0 };
 	struct span brace = skip_blanks(s);
@@ -274,7 +278,8 @@ static bool take_branches(const struct expansion *x, struct span s, char mark, s
 }
 
 /* What follows the condition: nothing, ?… or :…; appends the branch that applies. */
-static bool expand_branches(struct expansion *x, struct buf *out, struct span s, bool truth, const struct frame *up)
+static bool expand_branches(struct expansion *x, struct buf *out, struct span s, bool truth,
+			    const struct frame *up)
 {
 	struct span yes, no;
 	char mark = *s.at++;
@@ -321,7 +326,8 @@ static bool expand_braced(struct expansion *x, struct buf *out, struct span s, c
 	size_t n = name_length(s);
 	if (n == 0)
 		return bad(x, "empty name", s);
-	return expand_reference(x, out, (struct span){ s.at, s.at + n }, (struct span){ s.at + n, s.end }, up);
+	return expand_reference(x, out, (struct span){ s.at, s.at + n }, (struct span){ s.at + n, s.end },
+				up);
 }
 
 /* What starts with a dollar, at s->at; s goes behind it. */

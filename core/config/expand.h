@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * $name expansion of Postfix 3.x: $name ${name} $(name) ${name?text} ${name:text} ${name?{a}:{b}} ${{a} == {b} ? {x} : {y}}
- * with == != < <= > >= and the compatibility level's <level, <=level, ==level, !=level, >=level, >level; $$ is a dollar. */
+ * $name expansion of Postfix 3.x: $name ${name} $(name) ${name?text} ${name:text} ${name?{a}:{b}} ${{a} ==
+ * {b} ? {x} : {y}} with == != < <= > >= and the compatibility level's <level, <=level, ==level, !=level,
+ * >=level, >level; $$ is a dollar. */
 #ifndef CONFIG_EXPAND_H
 #define CONFIG_EXPAND_H
 
@@ -18,9 +19,10 @@ enum {
 /* The unexpanded value of a name; NULL: there is no such name (it counts as empty). */
 typedef const char *expand_lookup_fn(void *ctx, const char *name);
 
-/* Appends the expanded text to out. `name` is the parameter that the text belongs to, so that a reference to itself is
- * found at once; may be NULL. On failure out holds a part of the result. */
-bool expand(struct buf *out, const char *name, const char *text, expand_lookup_fn *, void *ctx, struct ost_why *);
+/* Appends the expanded text to out. `name` is the parameter that the text belongs to, so that a reference to
+ * itself is found at once; may be NULL. On failure out holds a part of the result. */
+bool expand(struct buf *out, const char *name, const char *text, expand_lookup_fn *, void *ctx,
+	    struct ost_why *);
 
 /* Compares two compatibility levels ("3.6", "2"): <0, 0, >0 in *order; false when one is not a level. */
 bool expand_compare_levels(const char *a, const char *b, int *order);

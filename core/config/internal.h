@@ -26,12 +26,12 @@ struct config_file {
 struct config {
 	unsigned magic;
 	struct arena *arena;
-	const char *folder;       /* absolute */
-	bool postfix;             /* the folder has no modules.cf */
+	const char *folder; /* absolute */
+	bool postfix;       /* the folder has no modules.cf */
 	const char *const *overrides;
 	struct config_file *files;
 	size_t file_count;
-	struct dict *main;        /* main.cf, then the overrides */
+	struct dict *main; /* main.cf, then the overrides */
 	const struct cfg_view *view;
 	const struct service **services;
 	size_t service_count;
@@ -54,17 +54,19 @@ struct cfg_view {
 	const char *process_id;
 	const char *myhostname, *mydomain, *mynetworks; /* computed defaults, see computed.c */
 	struct cfg_value values[P_COUNT];
-	pthread_mutex_t lock;       /* guards the two below: names outside the core's table, as they are asked for */
+	pthread_mutex_t
+		lock; /* guards the two below: names outside the core's table, as they are asked for */
 	struct arena *arena;
 	struct dict *cache;
 };
 
 /* view.c */
 /* A view in the configuration's arena. overlay may be NULL. Bad values are found and their defaults taken. */
-const struct cfg_view *view_new(struct config *, const struct dict *overlay, unsigned daemons, const char *service,
-				const char *process, struct findings *);
+const struct cfg_view *view_new(struct config *, const struct dict *overlay, unsigned daemons,
+				const char *service, const char *process, struct findings *);
 void view_close(const struct cfg_view *);
-/* The value of a name before expansion; overlay says whether the line's -o count. NULL: there is no such name. */
+/* The value of a name before expansion; overlay says whether the line's -o count. NULL: there is no such
+ * name. */
 const char *view_raw(const struct cfg_view *, bool overlay, const char *name);
 /* Where a name is set, the line's -o first; NULL: nowhere. */
 const struct dict_entry *view_entry(const struct cfg_view *, bool overlay, const char *name);
@@ -75,7 +77,8 @@ bool view_expand(const struct cfg_view *, bool overlay, const char *name, const 
 		 struct ost_why *);
 
 /* computed.c */
-/* "host.example.com", from the system's host name; lacking a dot, with `mydomain` (text before expansion) added. */
+/* "host.example.com", from the system's host name; lacking a dot, with `mydomain` (text before expansion)
+ * added. */
 const char *computed_myhostname(struct arena *, const char *mydomain);
 /* myhostname without its first part. */
 const char *computed_mydomain(struct arena *, const char *myhostname);

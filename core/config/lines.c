@@ -61,7 +61,8 @@ bool lines_next(struct lines *l, struct logical_line *out)
 			if (have && !is_blank(p.text[0]))
 				break;
 			if (!have)
-				*out = (struct logical_line){ .line = l->line, .orphan = is_blank(p.text[0]) };
+				*out = (struct logical_line){ .line = l->line,
+							      .orphan = is_blank(p.text[0]) };
 			have = true;
 			buf_add(&l->text, p.text, p.len);
 		}

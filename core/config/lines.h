@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Logical lines of Postfix's configuration files: comments and empty lines are skipped wherever they stand, a line that
- * starts with white space continues the one before. */
+ * Logical lines of Postfix's configuration files: comments and empty lines are skipped wherever they stand, a
+ * line that starts with white space continues the one before. */
 #ifndef CONFIG_LINES_H
 #define CONFIG_LINES_H
 

@@ -41,9 +41,10 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	struct ost_why why;
 	char *name, *value;
 	if (line->orphan) {
-		findings_add(findings, FINDING_WARNING,
-			     "%s: a line must not start with white space, except to continue another: \"%.60s\"", where,
-			     line->text);
+		findings_add(
+			findings, FINDING_WARNING,
+			"%s: a line must not start with white space, except to continue another: \"%.60s\"",
+			where, line->text);
 		return;
 	}
 	if (!split_assignment(arena_strdup(c->arena, line->text), &name, &value, &why)) {
@@ -52,8 +53,8 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	}
 	const char *before = dict_set(c->main, name, value, where);
 	if (before && strcmp(before, value) != 0)
-		findings_add(findings, FINDING_WARNING, "%s: %s: overriding earlier entry: %s=%s", where, name, name,
-			     before);
+		findings_add(findings, FINDING_WARNING, "%s: %s: overriding earlier entry: %s=%s", where,
+			     name, name, before);
 }
 
 void maincf_parse(struct config *c, const struct config_file *file, struct findings *findings)

@@ -9,16 +9,29 @@
 #include "config/internal.h"
 #include "config/lines.h"
 
-enum column { COL_NAME, COL_TYPE, COL_PRIVATE, COL_UNPRIV, COL_CHROOT, COL_WAKEUP, COL_MAXPROC, COL_COMMAND, COLUMNS };
-static const char *const column_names[COLUMNS] = { "service", "type", "private", "unprivileged",
-						   "chroot", "wakeup", "process_limit", "command" };
+enum column {
+	COL_NAME,
+	COL_TYPE,
+	COL_PRIVATE,
+	COL_UNPRIV,
+	COL_CHROOT,
+	COL_WAKEUP,
+	COL_MAXPROC,
+	COL_COMMAND,
+	COLUMNS
+};
+static const char *const column_names[COLUMNS] = { "service", "type",   "private",       "unprivileged",
+						   "chroot",  "wakeup", "process_limit", "command" };
 
 static const struct type_name {
 	const char *name;
 	enum service_type type;
 } type_names[] = {
-	{ "inet", SERVICE_INET }, { "unix", SERVICE_UNIX }, { "fifo", SERVICE_FIFO },
-	{ "pass", SERVICE_PASS }, { "unix-dgram", SERVICE_UNIX_DGRAM },
+	{ "inet", SERVICE_INET },
+	{ "unix", SERVICE_UNIX },
+	{ "fifo", SERVICE_FIFO },
+	{ "pass", SERVICE_PASS },
+	{ "unix-dgram", SERVICE_UNIX_DGRAM },
 };
 
 /* One line under work. */
@@ -44,8 +57,8 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
 }
 
-/* The next word, with a { } group as one word (its braces and the white space inside them cut off); NULL at the end.
- * Changes the text. *grouped tells a group. */
+/* The next word, with a { } group as one word (its braces and the white space inside them cut off); NULL at
+ * the end. Changes the text. *grouped tells a group. */
 static char *next_word(char **at, bool *grouped)
 {
 	char *p = *at;
@@ -167,8 +180,8 @@ static bool parse_columns(const struct entry *e)
 	    !parse_maxproc(e))
 		return false;
 	if (s->type == SERVICE_INET && s->is_private) {
-		findings_add(e->findings, FINDING_FATAL, "%s: %s: an inet service cannot be private", e->where,
-			     s->name);
+		findings_add(e->findings, FINDING_FATAL, "%s: %s: an inet service cannot be private",
+			     e->where, s->name);
 		return false;
 	}
 	return true;
@@ -193,7 +206,8 @@ static const char *add_override(struct entry *e, char *text)
 	return arena_printf(e->config->arena, "%s=%s", name, value);
 }
 
-/* Is the word an option of Postfix's daemons (which pipe and spawn have as well, in front of their own words)? */
+/* Is the word an option of Postfix's daemons (which pipe and spawn have as well, in front of their own
+ * words)? */
 static bool is_override(const char *word)
 {
 	return !strncmp(word, "-o", 2);
@@ -247,9 +261,10 @@ static void add_service(struct entry *e)
 		const struct service *old = c->services[i];
 		if (old->type != e->service->type || strcmp(old->name, e->service->name) != 0)
 			continue;
-		findings_add(e->findings, FINDING_WARNING,
-			     "%s: %s: duplicate entry for this service and type (line %d): the last one is used",
-			     e->where, old->name, old->line);
+		findings_add(
+			e->findings, FINDING_WARNING,
+			"%s: %s: duplicate entry for this service and type (line %d): the last one is used",
+			e->where, old->name, old->line);
 		view_close(old->view);
 		memmove(&c->services[i], &c->services[i + 1],
 			(c->service_count - i - 1) * sizeof(struct service *));
@@ -272,9 +287,10 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	struct entry e = { .config = c, .findings = findings };
 	e.where = arena_printf(c->arena, "%s: line %d", file->name, line->line);
 	if (line->orphan) {
-		findings_add(findings, FINDING_FATAL,
-			     "%s: a line must not start with white space, except to continue another: \"%.60s\"",
-			     e.where, line->text);
+		findings_add(
+			findings, FINDING_FATAL,
+			"%s: a line must not start with white space, except to continue another: \"%.60s\"",
+			e.where, line->text);
 		return;
 	}
 	e.service = ARENA_NEW(c->arena, struct service);

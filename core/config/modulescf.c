@@ -8,7 +8,9 @@ static const struct kind_name {
 	const char *name;
 	enum ost_kind kind;
 } kind_names[] = {
-	{ "table", OST_KIND_TABLE }, { "transport", OST_KIND_TRANSPORT }, { "check", OST_KIND_CHECK },
+	{ "table", OST_KIND_TABLE },
+	{ "transport", OST_KIND_TRANSPORT },
+	{ "check", OST_KIND_CHECK },
 };
 
 const char *module_kind_name(enum ost_kind kind)
@@ -53,14 +55,15 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	m->name = words[1];
 	m->file = words[2];
 	if (m->kind == OST_KIND_END) {
-		findings_add(findings, FINDING_FATAL, "%s: unknown kind \"%.40s\" (table, transport or check is wanted)",
-			     m->where, words[0]);
+		findings_add(findings, FINDING_FATAL,
+			     "%s: unknown kind \"%.40s\" (table, transport or check is wanted)", m->where,
+			     words[0]);
 		return;
 	}
 	const struct module_line *before = find(c, m);
 	if (before) {
-		findings_add(findings, FINDING_FATAL, "%s: %s %s is declared already in %s", m->where, words[0], m->name,
-			     before->where);
+		findings_add(findings, FINDING_FATAL, "%s: %s %s is declared already in %s", m->where,
+			     words[0], m->name, before->where);
 		return;
 	}
 	c->modules[c->module_count++] = m;

@@ -83,7 +83,8 @@ const char *config_default_value(const struct config *c, const char *name)
 const char *config_builtin_value(const struct config *c, struct arena *arena, const char *name)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
-	if (strcmp(name, "mydomain") != 0 && strcmp(name, "mynetworks") != 0 && strcmp(name, "myhostname") != 0)
+	if (strcmp(name, "mydomain") != 0 && strcmp(name, "mynetworks") != 0 &&
+	    strcmp(name, "myhostname") != 0)
 		return config_default_value(c, name);
 	struct config bare = *c;
 	bare.arena = arena;

@@ -8,21 +8,25 @@
 #include <string.h>
 
 static const struct param core_params[] = {
-#define PARAM(pname, ptype, pdefval, pmin, pmax, pdaemons, phelp)                                                     \
-	{ .name = #pname,                                                                                            \
-	  .type = CFG_##ptype,                                                                                       \
-	  .grade = CFG_IMPLEMENTED,                                                                                  \
-	  .defval = pdefval,                                                                                         \
-	  .min = pmin,                                                                                               \
-	  .max = pmax,                                                                                               \
-	  .daemons = pdaemons,                                                                                       \
+#define PARAM(pname, ptype, pdefval, pmin, pmax, pdaemons, phelp)                                            \
+	{ .name = #pname,                                                                                    \
+	  .type = CFG_##ptype,                                                                               \
+	  .grade = CFG_IMPLEMENTED,                                                                          \
+	  .defval = pdefval,                                                                                 \
+	  .min = pmin,                                                                                       \
+	  .max = pmax,                                                                                       \
+	  .daemons = pdaemons,                                                                               \
 	  .help = phelp },
 #include "config/params.def"
 #undef PARAM
 };
 static const struct param known_params[] = {
-#define NAME(pname, ptype, pdefval, pdaemons, pgrade)                                                                 \
-	{ .name = #pname, .type = CFG_##ptype, .grade = CFG_##pgrade, .defval = pdefval, .daemons = pdaemons },
+#define NAME(pname, ptype, pdefval, pdaemons, pgrade)                                                        \
+	{ .name = #pname,                                                                                    \
+	  .type = CFG_##ptype,                                                                               \
+	  .grade = CFG_##pgrade,                                                                             \
+	  .defval = pdefval,                                                                                 \
+	  .daemons = pdaemons },
 #include "config/names.def"
 #undef NAME
 };
@@ -37,13 +41,13 @@ static const struct deprecated {
 };
 
 static const struct param_family families[] = {
-	{ "_destination_concurrency_failed_cohort_limit", "$default_destination_concurrency_failed_cohort_limit",
-	  BY_QMGR, CFG_INT },
+	{ "_destination_concurrency_failed_cohort_limit",
+	  "$default_destination_concurrency_failed_cohort_limit", BY_QMGR, CFG_INT },
 	{ "_destination_concurrency_limit", "$default_destination_concurrency_limit", BY_QMGR, CFG_INT },
-	{ "_destination_concurrency_negative_feedback", "$default_destination_concurrency_negative_feedback", BY_QMGR,
-	  CFG_STR },
-	{ "_destination_concurrency_positive_feedback", "$default_destination_concurrency_positive_feedback", BY_QMGR,
-	  CFG_STR },
+	{ "_destination_concurrency_negative_feedback", "$default_destination_concurrency_negative_feedback",
+	  BY_QMGR, CFG_STR },
+	{ "_destination_concurrency_positive_feedback", "$default_destination_concurrency_positive_feedback",
+	  BY_QMGR, CFG_STR },
 	{ "_destination_rate_delay", "$default_destination_rate_delay", BY_QMGR, CFG_TIME },
 	{ "_destination_recipient_limit", "$default_destination_recipient_limit", BY_QMGR, CFG_INT },
 	{ "_initial_destination_concurrency", "$initial_destination_concurrency", BY_QMGR, CFG_INT },
@@ -100,7 +104,8 @@ const struct param *param_at(size_t i)
 		return &known_params[known];
 	if (known == KNOWN_COUNT)
 		return &core_params[low];
-	return strcmp(core_params[low].name, known_params[known].name) < 0 ? &core_params[low] : &known_params[known];
+	return strcmp(core_params[low].name, known_params[known].name) < 0 ? &core_params[low]
+									   : &known_params[known];
 }
 
 const struct param_family *param_family(size_t i)
@@ -114,7 +119,8 @@ const struct param_family *param_family_of(const char *name, size_t *service_len
 	const struct param_family *best = NULL;
 	for (size_t i = 0; i < FAMILY_COUNT; i++) {
 		size_t n = strlen(families[i].suffix);
-		if (n < len && !strcmp(name + len - n, families[i].suffix) && (!best || n > strlen(best->suffix)))
+		if (n < len && !strcmp(name + len - n, families[i].suffix) &&
+		    (!best || n > strlen(best->suffix)))
 			best = &families[i];
 	}
 	if (best && service_len)
@@ -138,7 +144,7 @@ const char *param_successor(const char *name)
 	return NULL;
 }
 
-/* ---- the nearest name ---------------------------------------------------------------------------------------- */
+/* ---- the nearest name ---- */
 
 enum { NEAR_LENGTH = 64, NEAR_MAX = 4 };
 
@@ -148,7 +154,8 @@ static size_t least(size_t a, size_t b, size_t c)
 	return ab < c ? ab : c;
 }
 
-/* How many letters to insert, delete or replace to make one name of the other; both shorter than NEAR_LENGTH. */
+/* How many letters to insert, delete or replace to make one name of the other; both shorter than NEAR_LENGTH.
+ */
 static size_t distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b), row[NEAR_LENGTH + 1];

@@ -39,9 +39,9 @@ const struct param *param_at(size_t i);
 /* A family of derived parameters: <transport>_destination_concurrency_limit stands for one transport's
  * default_destination_concurrency_limit. */
 struct param_family {
-	const char *suffix;  /* "_destination_concurrency_limit" */
-	const char *defval;  /* "$default_destination_concurrency_limit" */
-	unsigned daemons;    /* which read the derived name */
+	const char *suffix; /* "_destination_concurrency_limit" */
+	const char *defval; /* "$default_destination_concurrency_limit" */
+	unsigned daemons;   /* which read the derived name */
 	enum cfg_type type;
 };
 const struct param_family *param_family(size_t i); /* NULL behind the last one */

@@ -72,7 +72,7 @@ static void add_settings(struct usage *u, const struct dict *settings)
 		add_text(u, list[i]->value);
 		if (strcmp(list[i]->name, "smtpd_restriction_classes") != 0)
 			continue;
-		for (const char **class = cfg_split(u->arena, list[i]->value); *class; class++)
+		for (const char **class = cfg_split(u->arena, list[i]->value); *class; class ++)
 			add_name(u, *class);
 	}
 }
@@ -81,7 +81,9 @@ struct usage *usage_new(const struct config *c, bool (*known)(void *ctx, const c
 			struct arena *arena)
 {
 	struct usage *u = ARENA_NEW(arena, struct usage);
-	*u = (struct usage){ .config = c, .known = known, .ctx = ctx, .arena = arena, .used = dict_new(arena) };
+	*u = (struct usage){
+		.config = c, .known = known, .ctx = ctx, .arena = arena, .used = dict_new(arena)
+	};
 	const struct param *p;
 	for (size_t i = 0; (p = param_at(i)) != NULL; i++)
 		add_text(u, p->defval);

@@ -9,9 +9,10 @@
 
 struct usage;
 
-/* Lives in the arena. A name counts as used when a parameter that the core or `known` (may be NULL) has, or another used
- * name, refers to it, in main.cf or in an -o of master.cf, or in a default. */
-struct usage *usage_new(const struct config *, bool (*known)(void *ctx, const char *name), void *ctx, struct arena *);
+/* Lives in the arena. A name counts as used when a parameter that the core or `known` (may be NULL) has, or
+ * another used name, refers to it, in main.cf or in an -o of master.cf, or in a default. */
+struct usage *usage_new(const struct config *, bool (*known)(void *ctx, const char *name), void *ctx,
+			struct arena *);
 bool usage_has(const struct usage *, const char *name);
 
 #endif

@@ -73,7 +73,8 @@ static bool parse_time(char unit, const char *text, int64_t *value, struct ost_w
 	}
 	int64_t seconds = ok ? unit_seconds(unit) : 0;
 	if (!seconds || __builtin_mul_overflow(*value, seconds * CLOCK_SECOND, value))
-		return why_set(why, "bad time value or unit (a number with s, m, h, d or w is wanted): %.80s", text);
+		return why_set(why, "bad time value or unit (a number with s, m, h, d or w is wanted): %.80s",
+			       text);
 	return true;
 }
 
@@ -102,9 +103,11 @@ bool value_parse(const struct param *p, char unit, const char *text, int64_t *va
 	int64_t scale = p->type == CFG_TIME ? CLOCK_SECOND : 1;
 	const char *unit_text = p->type == CFG_TIME ? "s" : "";
 	if (*value < p->min * scale)
-		return why_set(why, "value %.80s is too small (at least %" PRId64 "%s)", text, p->min, unit_text);
+		return why_set(why, "value %.80s is too small (at least %" PRId64 "%s)", text, p->min,
+			       unit_text);
 	if (p->max && *value > p->max * scale)
-		return why_set(why, "value %.80s is too large (at most %" PRId64 "%s)", text, p->max, unit_text);
+		return why_set(why, "value %.80s is too large (at most %" PRId64 "%s)", text, p->max,
+			       unit_text);
 	return true;
 }
 

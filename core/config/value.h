@@ -5,8 +5,8 @@
 
 #include "config/param.h"
 
-/* Reads a value of the parameter's type and checks its bounds: INT and SIZE as they are, BOOL 0 or 1, TIME in microseconds.
- * `unit` is the unit of a time without one. Not for STR and RAW. */
+/* Reads a value of the parameter's type and checks its bounds: INT and SIZE as they are, BOOL 0 or 1, TIME in
+ * microseconds. `unit` is the unit of a time without one. Not for STR and RAW. */
 bool value_parse(const struct param *, char unit, const char *text, int64_t *value, struct ost_why *);
 /* The unit of a parameter's times: the last letter of its default; 's' when that says none. */
 char value_unit(const char *defval);

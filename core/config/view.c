@@ -17,7 +17,7 @@ struct asker {
 	bool overlay;
 };
 
-/* ---- unexpanded values --------------------------------------------------------------------------------------- */
+/* ---- unexpanded values ---- */
 
 /* Defaults that differ between Ostler's own folders and Postfix's. */
 static const struct folder_default {
@@ -102,7 +102,7 @@ static bool reads(const struct cfg_view *v, unsigned daemons)
 	return (v->daemons & daemons) != 0;
 }
 
-/* ---- making a view ------------------------------------------------------------------------------------------- */
+/* ---- making a view ---- */
 
 /* Expands and parses one text as the parameter's value. */
 static bool evaluate_text(struct cfg_view *v, enum param_id id, const char *text, struct cfg_value *out,
@@ -132,7 +132,8 @@ static void evaluate(struct cfg_view *v, enum param_id id, struct findings *find
 	struct ost_why why;
 	if (evaluate_text(v, id, e ? e->value : core_default(v, id), &v->values[id], &why))
 		return;
-	findings_add(findings, FINDING_FATAL, "%s: %s: %s", e ? e->where : "default value", p->name, why.text);
+	findings_add(findings, FINDING_FATAL, "%s: %s: %s", e ? e->where : "default value", p->name,
+		     why.text);
 	if (e && evaluate_text(v, id, core_default(v, id), &v->values[id], &why))
 		return;
 	v->values[id] = (struct cfg_value){ .text = "", .number = p->min };
@@ -157,8 +158,8 @@ static void compute_networks(struct cfg_view *v, struct findings *findings)
 	else if (!computed_mynetworks(v->config->arena, v->values[P_inet_interfaces].text,
 				      v->values[P_inet_protocols].text, v->values[P_mynetworks_style].text,
 				      &v->mynetworks, &why))
-		findings_add(findings, FINDING_FATAL, "%s: mynetworks_style: %s", cfg_where(v, "mynetworks_style"),
-			     why.text);
+		findings_add(findings, FINDING_FATAL, "%s: mynetworks_style: %s",
+			     cfg_where(v, "mynetworks_style"), why.text);
 }
 
 /* The defaults that depend on the machine, in the order in which they depend on each other. */
@@ -173,8 +174,8 @@ static void compute_defaults(struct cfg_view *v, struct findings *findings)
 	compute_networks(v, findings);
 }
 
-const struct cfg_view *view_new(struct config *c, const struct dict *overlay, unsigned daemons, const char *service,
-				const char *process, struct findings *findings)
+const struct cfg_view *view_new(struct config *c, const struct dict *overlay, unsigned daemons,
+				const char *service, const char *process, struct findings *findings)
 {
 	struct cfg_view *v = ARENA_NEW(c->arena, struct cfg_view);
 	v->magic = VIEW_MAGIC;
@@ -195,17 +196,19 @@ const struct cfg_view *view_new(struct config *c, const struct dict *overlay, un
 
 void view_close(const struct cfg_view *view)
 {
-	struct cfg_view *v = (struct cfg_view *)(uintptr_t)view; /* made by view_new(), const for its readers only */
+	struct cfg_view *v =
+		(struct cfg_view *)(uintptr_t)view; /* made by view_new(), const for its readers only */
 	CHECK_MAGIC(v, VIEW_MAGIC);
 	pthread_mutex_destroy(&v->lock);
 	arena_destroy(&v->arena);
 	v->magic = 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* The value, whose type must be one of two. */
-static const struct cfg_value *value_of(const struct cfg_view *v, enum param_id id, enum cfg_type a, enum cfg_type b)
+static const struct cfg_value *value_of(const struct cfg_view *v, enum param_id id, enum cfg_type a,
+					enum cfg_type b)
 {
 	CHECK_MAGIC(v, VIEW_MAGIC);
 	const enum cfg_type type = param_get(id)->type;
@@ -283,7 +286,8 @@ bool cfg_is_set(const struct cfg_view *v, enum param_id id)
 }
 
 /* The number of "<name>_destination_concurrency_limit" and the like, or of the parameter itself. */
-static int64_t derived_number(const struct cfg_view *v, const char *name, enum param_id id, enum cfg_type type)
+static int64_t derived_number(const struct cfg_view *v, const char *name, enum param_id id,
+			      enum cfg_type type)
 {
 	const struct cfg_value *general = value_of(v, id, type, type);
 	const struct param *base = param_get(id);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The configuration parser: the bytes are a main.cf, a master.cf and a modules.cf, separated by lines of "%%". Whatever they are, the
- * parser answers findings, and what it accepts can be read, printed and edited. */
+ * The configuration parser: the bytes are a main.cf, a master.cf and a modules.cf, separated by lines of
+ * "%%". Whatever they are, the parser answers findings, and what it accepts can be read, printed and edited.
+ */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static void read_all(const struct config *c)
 			abort();
 	n = config_services(c, &services);
 	for (size_t i = 0; i < n; i++) {
-		cfg_derived_int(services[i]->view, services[i]->name, P_default_destination_concurrency_limit);
+		cfg_derived_int(services[i]->view, services[i]->name,
+				P_default_destination_concurrency_limit);
 		cfg_split(arena, cfg_str(services[i]->view, P_mydestination));
 		config_role_view(c, services[i], ROLE_CLEANUP);
 	}

@@ -30,7 +30,8 @@ static inline void folder_write(const struct folder *f, const char *name, const 
 }
 
 /* A folder with these files; a NULL text leaves the file out. */
-static inline void folder_make(struct folder *f, const char *main_cf, const char *master_cf, const char *modules_cf)
+static inline void folder_make(struct folder *f, const char *main_cf, const char *master_cf,
+			       const char *modules_cf)
 {
 	*f = (struct folder){ .path = "/tmp/ostler-config-XXXXXX" };
 	if (!mkdtemp(f->path))
@@ -56,8 +57,8 @@ static inline void folder_read(struct folder *f, const char *const *overrides)
 
 static inline void folder_remove(struct folder *f)
 {
-	static const char *const names[] = { "main.cf", "master.cf", "modules.cf", "modules.d/a.cf", "modules.d/b.cf",
-					     "modules.d/README" };
+	static const char *const names[] = { "main.cf",        "master.cf",      "modules.cf",
+					     "modules.d/a.cf", "modules.d/b.cf", "modules.d/README" };
 	char path[256];
 	config_destroy(&f->config);
 	findings_destroy(&f->findings);
@@ -87,7 +88,8 @@ static inline void folder_print(const struct folder *f)
 	const struct finding *list;
 	size_t n = findings_count(f->findings, &list);
 	for (size_t i = 0; i < n; i++)
-		fprintf(stderr, "# %s: %s\n", list[i].grade == FINDING_FATAL ? "fatal" : "warning", list[i].text);
+		fprintf(stderr, "# %s: %s\n", list[i].grade == FINDING_FATAL ? "fatal" : "warning",
+			list[i].text);
 }
 
 #endif

@@ -13,14 +13,15 @@
 #include "folder.h"
 
 static const char modules[] = "transport smtp smtp.so\ntransport local local.so\ntable hash hash.so\n";
-static const char master[] = "smtp inet n - n - - smtpd\ncleanup unix n - - - 0 cleanup\nrelay unix - - n - - smtp\n";
+static const char master[] =
+	"smtp inet n - n - - smtpd\ncleanup unix n - - - 0 cleanup\nrelay unix - - n - - smtp\n";
 
-#define assert_found(f, grade, words)                                                                                \
-	do {                                                                                                         \
-		if (!folder_found((f), (grade), (words))) {                                                          \
-			folder_print(f);                                                                             \
-			fail_msg("not found: %s", (words));                                                          \
-		}                                                                                                    \
+#define assert_found(f, grade, words)                                                                        \
+	do {                                                                                                 \
+		if (!folder_found((f), (grade), (words))) {                                                  \
+			folder_print(f);                                                                     \
+			fail_msg("not found: %s", (words));                                                  \
+		}                                                                                            \
 	} while (0)
 
 static void typed_reads(void **state)
@@ -88,7 +89,8 @@ static void scope_of_overrides(void **state)
 {
 	struct folder f;
 	folder_make(&f, "message_size_limit = 1000\nsmtpd_banner = main $text\nmessage_drop_headers = a\n",
-		    "smtp inet n - n - - smtpd -o message_size_limit=2000 -o text=T -o { smtpd_banner = line $text }\n"
+		    "smtp inet n - n - - smtpd -o message_size_limit=2000 -o text=T -o { smtpd_banner = line "
+		    "$text }\n"
 		    "  -o hopcount_limit=3 -o queue_run_delay=7\n"
 		    "# -o smtpd_banner=no\n"
 		    "  -v\n"
@@ -111,7 +113,8 @@ static void scope_of_overrides(void **state)
 	assert_ptr_equal(config_role_view(f.config, s, ROLE_REWRITE), config_main_view(f.config));
 	assert_string_equal(cfg_str(config_transport(f.config, "own")->view, P_syslog_name), "x/own");
 	assert_found(&f, FINDING_WARNING,
-		     "master.cf: line 1: -o: queue_run_delay: smtpd does not read this parameter: it has no effect");
+		     "master.cf: line 1: -o: queue_run_delay: smtpd does not read this parameter: it has no "
+		     "effect");
 	assert_found(&f, FINDING_WARNING, "-o: hopcount_limit: smtpd does not read");
 	assert_int_equal(findings_count(f.findings, NULL), 2);
 	folder_remove(&f);
@@ -120,9 +123,11 @@ static void scope_of_overrides(void **state)
 static void cleanup_line_by_name(void **state)
 {
 	struct folder f;
-	folder_make(&f, "", "1025 inet n - n - - smtpd -o cleanup_service_name=other\n"
-			    "cleanup unix n - n - 0 cleanup\n"
-			    "other unix n - n - 0 cleanup -o hopcount_limit=4\n", modules);
+	folder_make(&f, "",
+		    "1025 inet n - n - - smtpd -o cleanup_service_name=other\n"
+		    "cleanup unix n - n - 0 cleanup\n"
+		    "other unix n - n - 0 cleanup -o hopcount_limit=4\n",
+		    modules);
 	folder_read(&f, NULL);
 	const struct service *s = config_service(f.config, "1025", NULL);
 	assert_int_equal(cfg_int(config_role_view(f.config, s, ROLE_CLEANUP), P_hopcount_limit), 4);
@@ -159,24 +164,37 @@ static void main_cf_findings(void **state)
 		enum finding_grade grade;
 		const char *line, *words; /* the line is the third of the file */
 	} cases[] = {
-		{ FINDING_FATAL, "smtpd_timeout = 5x", "main.cf: line 3: smtpd_timeout: bad time value or unit" },
-		{ FINDING_FATAL, "smtpd_timeout = 0", "main.cf: line 3: smtpd_timeout: value 0 is too small (at least 1s)" },
-		{ FINDING_FATAL, "reject_code = 250", "main.cf: line 3: reject_code: value 250 is too small" },
+		{ FINDING_FATAL, "smtpd_timeout = 5x",
+		  "main.cf: line 3: smtpd_timeout: bad time value or unit" },
+		{ FINDING_FATAL, "smtpd_timeout = 0",
+		  "main.cf: line 3: smtpd_timeout: value 0 is too small (at least 1s)" },
+		{ FINDING_FATAL, "reject_code = 250",
+		  "main.cf: line 3: reject_code: value 250 is too small" },
 		{ FINDING_FATAL, "soft_bounce = maybe", "main.cf: line 3: soft_bounce: bad boolean value" },
-		{ FINDING_FATAL, "message_size_limit = 10M", "main.cf: line 3: message_size_limit: bad numerical value" },
-		{ FINDING_FATAL, "smtpd_banner = ${a", "main.cf: line 3: smtpd_banner: missing closing bracket" },
-		{ FINDING_FATAL, "smtpd_banner = x $smtpd_banner", "main.cf: line 3: smtpd_banner: its value refers to itself" },
-		{ FINDING_FATAL, "mynetworks_style = some", "main.cf: line 3: mynetworks_style: host, subnet or class" },
-		{ FINDING_FATAL, "relay_destination_rate_delay = x", "line 3: relay_destination_rate_delay: bad time" },
+		{ FINDING_FATAL, "message_size_limit = 10M",
+		  "main.cf: line 3: message_size_limit: bad numerical value" },
+		{ FINDING_FATAL, "smtpd_banner = ${a",
+		  "main.cf: line 3: smtpd_banner: missing closing bracket" },
+		{ FINDING_FATAL, "smtpd_banner = x $smtpd_banner",
+		  "main.cf: line 3: smtpd_banner: its value refers to itself" },
+		{ FINDING_FATAL, "mynetworks_style = some",
+		  "main.cf: line 3: mynetworks_style: host, subnet or class" },
+		{ FINDING_FATAL, "relay_destination_rate_delay = x",
+		  "line 3: relay_destination_rate_delay: bad time" },
 		{ FINDING_FATAL, "no assignment", "main.cf: line 3: missing '='" },
 		{ FINDING_FATAL, "= x", "main.cf: line 3: missing parameter name" },
-		{ FINDING_WARNING, "smptd_banner = x", "main.cf: line 3: smptd_banner: unknown parameter; did you mean smtpd_banner?" },
-		{ FINDING_WARNING, "my_own_thing = x", "main.cf: line 3: my_own_thing: unused parameter: my_own_thing=x" },
+		{ FINDING_WARNING, "smptd_banner = x",
+		  "main.cf: line 3: smptd_banner: unknown parameter; did you mean smtpd_banner?" },
+		{ FINDING_WARNING, "my_own_thing = x",
+		  "main.cf: line 3: my_own_thing: unused parameter: my_own_thing=x" },
 		{ FINDING_WARNING, "nix_destination_rate_delay = 5s", "master.cf has no service \"nix\"" },
-		{ FINDING_WARNING, "mydomain = other.org", "main.cf: line 3: mydomain: overriding earlier entry: mydomain=example.com" },
-		{ FINDING_WARNING, "content_filter = x", "main.cf: line 3: content_filter: not yet supported" },
+		{ FINDING_WARNING, "mydomain = other.org",
+		  "main.cf: line 3: mydomain: overriding earlier entry: mydomain=example.com" },
+		{ FINDING_WARNING, "content_filter = x",
+		  "main.cf: line 3: content_filter: not yet supported" },
 		{ FINDING_WARNING, "max_use = 5", "main.cf: line 3: max_use: has no effect" },
-		{ FINDING_WARNING, "virtual_maps = hash:x", "main.cf: line 3: virtual_maps: deprecated: use virtual_alias_maps" },
+		{ FINDING_WARNING, "virtual_maps = hash:x",
+		  "main.cf: line 3: virtual_maps: deprecated: use virtual_alias_maps" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct folder f;
@@ -209,10 +227,11 @@ static void settings_without_finding(void **state)
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		struct folder f;
-		folder_make(&f, lines[i],
-			    "smtp inet n - n - - smtpd -o smtpd_client_restrictions=$mua_client_restrictions\n"
-			    "cleanup unix n - n - 0 cleanup\n",
-			    modules);
+		folder_make(
+			&f, lines[i],
+			"smtp inet n - n - - smtpd -o smtpd_client_restrictions=$mua_client_restrictions\n"
+			"cleanup unix n - n - 0 cleanup\n",
+			modules);
 		folder_read(&f, NULL);
 		folder_print(&f);
 		assert_int_equal(findings_count(f.findings, NULL), 0);
@@ -227,16 +246,22 @@ static void master_cf_findings(void **state)
 		const char *line, *words; /* behind one good line */
 	} cases[] = {
 		{ FINDING_FATAL, "x unix - - n -", "master.cf: line 2: missing \"process_limit\" field" },
-		{ FINDING_FATAL, "x tcp - - n - - smtp", "master.cf: line 2: field \"type\": bad value: \"tcp\"" },
-		{ FINDING_FATAL, "x unix - - z - - smtp", "master.cf: line 2: field \"chroot\": bad value: \"z\"" },
+		{ FINDING_FATAL, "x tcp - - n - - smtp",
+		  "master.cf: line 2: field \"type\": bad value: \"tcp\"" },
+		{ FINDING_FATAL, "x unix - - z - - smtp",
+		  "master.cf: line 2: field \"chroot\": bad value: \"z\"" },
 		{ FINDING_FATAL, "x unix - - n 5x - smtp", "field \"wakeup\": bad value" },
 		{ FINDING_FATAL, "x unix - - n - -1 smtp", "field \"process_limit\": bad value" },
-		{ FINDING_FATAL, "25 inet - - n - - smtpd", "master.cf: line 2: 25: an inet service cannot be private" },
+		{ FINDING_FATAL, "25 inet - - n - - smtpd",
+		  "master.cf: line 2: 25: an inet service cannot be private" },
 		{ FINDING_FATAL, "x unix - - n - - smtp -o", "master.cf: line 2: -o without name=value" },
 		{ FINDING_FATAL, "x unix - - n - - smtp -o foo", "master.cf: line 2: -o: missing '='" },
-		{ FINDING_FATAL, "x unix - - n - - smtp -o smtp_quit_timeout=z", "master.cf: line 2: -o: smtp_quit_timeout: bad time" },
-		{ FINDING_WARNING, "smtp inet n - n - - smtpd", "master.cf: line 2: smtp: duplicate entry for this service and type (line 1)" },
-		{ FINDING_WARNING, "x unix - - n - - smtp -o smtp_quit_timeuot=5", "smtp_quit_timeuot: unknown parameter; did you mean smtp_quit_timeout?" },
+		{ FINDING_FATAL, "x unix - - n - - smtp -o smtp_quit_timeout=z",
+		  "master.cf: line 2: -o: smtp_quit_timeout: bad time" },
+		{ FINDING_WARNING, "smtp inet n - n - - smtpd",
+		  "master.cf: line 2: smtp: duplicate entry for this service and type (line 1)" },
+		{ FINDING_WARNING, "x unix - - n - - smtp -o smtp_quit_timeuot=5",
+		  "smtp_quit_timeuot: unknown parameter; did you mean smtp_quit_timeout?" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct folder f;
@@ -336,7 +361,8 @@ static void modules_and_their_folder(void **state)
 	folder_read(&f, NULL);
 	assert_found(&f, FINDING_FATAL, "modules.cf: line 1: \"kind name file\" is wanted");
 	assert_found(&f, FINDING_FATAL, "modules.cf: line 2: unknown kind \"thing\"");
-	assert_found(&f, FINDING_FATAL, "modules.cf: line 4: table a is declared already in modules.cf: line 3");
+	assert_found(&f, FINDING_FATAL,
+		     "modules.cf: line 4: table a is declared already in modules.cf: line 3");
 	folder_remove(&f);
 }
 
@@ -431,7 +457,8 @@ static void *ask_often(void *arg)
 {
 	const struct cfg_view *v = arg;
 	for (int i = 0; i < 200; i++) {
-		if (strcmp(cfg_lookup(v, "mine"), "mx.example.com!") != 0 || !cfg_lookup(v, "smtp_tls_CAfile"))
+		if (strcmp(cfg_lookup(v, "mine"), "mx.example.com!") != 0 ||
+		    !cfg_lookup(v, "smtp_tls_CAfile"))
 			return NULL;
 		if (strcmp(cfg_str(v, P_myhostname), "mx.example.com") != 0)
 			return NULL;
@@ -444,7 +471,8 @@ static void threads(void **state)
 	enum { THREADS = 8 };
 	struct folder f;
 	pthread_t ids[THREADS];
-	folder_make(&f, "myhostname = mx.example.com\nmine = $myhostname!\nrelayhost = $mine\n", master, modules);
+	folder_make(&f, "myhostname = mx.example.com\nmine = $myhostname!\nrelayhost = $mine\n", master,
+		    modules);
 	folder_read(&f, NULL);
 	const struct cfg_view *v = config_main_view(f.config);
 	for (int i = 0; i < THREADS; i++)

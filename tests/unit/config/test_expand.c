@@ -15,9 +15,16 @@
 static const struct {
 	const char *name, *value;
 } parameters[] = {
-	{ "foo", "one" },	 { "bar", "${foo?yes}" }, { "empty", "" },     { "indirect", "$empty" },
-	{ "level", "3.6" },	 { "self", "a $self" },	  { "ring_a", "$ring_b" }, { "ring_b", "${ring_a}" },
-	{ "twice0", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" }, { "twice1", "$twice0$twice0$twice0$twice0$twice0$twice0$twice0$twice0" },
+	{ "foo", "one" },
+	{ "bar", "${foo?yes}" },
+	{ "empty", "" },
+	{ "indirect", "$empty" },
+	{ "level", "3.6" },
+	{ "self", "a $self" },
+	{ "ring_a", "$ring_b" },
+	{ "ring_b", "${ring_a}" },
+	{ "twice0", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" },
+	{ "twice1", "$twice0$twice0$twice0$twice0$twice0$twice0$twice0$twice0" },
 };
 
 static const char *lookup(void *ctx, const char *name)
@@ -51,8 +58,8 @@ static void expect_error(const char *text, const char *words)
 	int count = 0;
 	bool ok = expand(&out, "outer", text, lookup, &count, &why);
 	if (ok || !strstr(why.text, words))
-		fail_msg("%s: %s \"%s\", wanted \"%s\"", text, ok ? "became" : "failed with", ok ? buf_str(&out) : why.text,
-			 words);
+		fail_msg("%s: %s \"%s\", wanted \"%s\"", text, ok ? "became" : "failed with",
+			 ok ? buf_str(&out) : why.text, words);
 	buf_free(&out);
 }
 
@@ -99,7 +106,8 @@ static void comparisons(void **state)
 	expect("${{a} == {a}}|${{a} == {b}}", "bool_true|");
 	expect("${{3.10} <level {3.9} ? {less}:{more}}", "more");
 	expect("${{$level} <level {3.6} ? {less}}${{$level} >=level {3.6.0} ? {ge}}", "ge");
-	expect("${{2} ==level {2.0} ? {e}}${{2} !=level {3} ? {n}}${{2} <=level {2.0.1} ? {l}}${{3} >level {2.9} ? {g}}",
+	expect("${{2} ==level {2.0} ? {e}}${{2} !=level {3} ? {n}}${{2} <=level {2.0.1} ? {l}}${{3} >level "
+	       "{2.9} ? {g}}",
 	       "enlg");
 	expect("${{a} == {b} ? x : y}", "");
 }
@@ -143,7 +151,7 @@ static void loop_to_the_outer_name(void **state)
 /* Answers "$n1$n1" for n0, "$n2$n2" for n1, and so on: a value that doubles at each step. */
 static const char *doubling(void *ctx, const char *name)
 {
-	char (*texts)[32] = ctx;
+	char(*texts)[32] = ctx;
 	int n = (int)strtol(name + 1, NULL, 10);
 	snprintf(texts[n], sizeof texts[n], "$n%d$n%d", n + 1, n + 1);
 	return texts[n];
@@ -199,9 +207,11 @@ static void levels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),  cmocka_unit_test(conditions),		    cmocka_unit_test(comparisons),
-		cmocka_unit_test(errors), cmocka_unit_test(loops),		    cmocka_unit_test(loop_to_the_outer_name),
-		cmocka_unit_test(bounds), cmocka_unit_test(bytes_are_bounded), cmocka_unit_test(levels),
+		cmocka_unit_test(names),       cmocka_unit_test(conditions),
+		cmocka_unit_test(comparisons), cmocka_unit_test(errors),
+		cmocka_unit_test(loops),       cmocka_unit_test(loop_to_the_outer_name),
+		cmocka_unit_test(bounds),      cmocka_unit_test(bytes_are_bounded),
+		cmocka_unit_test(levels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 
 static void logical_lines(void **state)
 {
-	static const char text[] = "  orphan\n more\n\n# comment\nname = \n\tone,\n   # inner comment\n\n  two  \r\nnext = 1\n \nlast";
+	static const char text[] = "  orphan\n more\n\n# comment\nname = \n\tone,\n   # inner comment\n\n  "
+				   "two  \r\nnext = 1\n \nlast";
 	static const struct {
 		const char *text;
 		int line;
@@ -59,7 +60,8 @@ static void lists(void **state)
 		{ "", { NULL } },
 		{ " , \t\n", { NULL } },
 		{ "a, b\tc,,d", { "a", "b", "c", "d", NULL } },
-		{ "check_x { inet:h:1, timeout = 5s } permit", { "check_x", "inet:h:1, timeout = 5s", "permit", NULL } },
+		{ "check_x { inet:h:1, timeout = 5s } permit",
+		  { "check_x", "inet:h:1, timeout = 5s", "permit", NULL } },
 		{ "inline:{a=b, c=d} x", { "inline:{a=b, c=d}", "x", NULL } },
 		{ "{a}{b} {c}d", { "{a}{b}", "{c}d", NULL } },
 		{ "{ {a b}, c }", { "{a b}, c", NULL } },
@@ -191,8 +193,9 @@ static void bad_edits(void **state)
 		enum edit_action action;
 		const char *request;
 	} cases[] = {
-		{ EDIT_SET, "a" }, { EDIT_SET, "=x" }, { EDIT_SET, "a b=1" }, { EDIT_SET, "a=1\nb=2" },
-		{ EDIT_SET, "#a=1" }, { EDIT_REMOVE, "a=1" }, { EDIT_COMMENT, "a=" },
+		{ EDIT_SET, "a" },        { EDIT_SET, "=x" },   { EDIT_SET, "a b=1" },
+		{ EDIT_SET, "a=1\nb=2" }, { EDIT_SET, "#a=1" }, { EDIT_REMOVE, "a=1" },
+		{ EDIT_COMMENT, "a=" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct buf out = BUF_INIT;
@@ -205,9 +208,11 @@ static void bad_edits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(logical_lines), cmocka_unit_test(no_lines),	  cmocka_unit_test(lists),
-		cmocka_unit_test(values),	 cmocka_unit_test(value_bounds),  cmocka_unit_test(nearest_names),
-		cmocka_unit_test(dictionary),	 cmocka_unit_test(edits),	  cmocka_unit_test(bad_edits),
+		cmocka_unit_test(logical_lines), cmocka_unit_test(no_lines),
+		cmocka_unit_test(lists),         cmocka_unit_test(values),
+		cmocka_unit_test(value_bounds),  cmocka_unit_test(nearest_names),
+		cmocka_unit_test(dictionary),    cmocka_unit_test(edits),
+		cmocka_unit_test(bad_edits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

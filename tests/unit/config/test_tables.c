@@ -91,7 +91,7 @@ static void daemons(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sorted),   cmocka_unit_test(numbers),	  cmocka_unit_test(complete),
+		cmocka_unit_test(sorted),   cmocka_unit_test(numbers),    cmocka_unit_test(complete),
 		cmocka_unit_test(families), cmocka_unit_test(successors), cmocka_unit_test(daemons),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
