@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -70,7 +71,17 @@ bool spool_create(const char *path, struct ost_why *why)
 	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return why_errno(why, "%s", path);
-	bool ok = true;
+	/* One process at a time; the serials are made last: where they are, all is. */
+	if (flock(root, LOCK_EX) != 0) {
+		why_errno(why, "locking %s", path);
+		io_close(&root);
+		return false;
+	}
+	bool ok = faccessat(root, "serial", F_OK, 0) != 0;
+	if (!ok) {
+		io_close(&root);
+		return true;
+	}
 	for (size_t i = 0; ok && i < FOLDERS; i++)
 		ok = make_folder(root, folders[i].name, why);
 	ok = ok && serial_create(root, &plain, why);
