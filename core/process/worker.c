@@ -195,7 +195,6 @@ struct spool *worker_spool(struct worker *w, struct ost_why *why)
 		.min_free = reserve(w->view),
 		.long_queue_ids = cfg_bool(w->view, P_enable_long_queue_ids),
 	};
-	if (spool_create(w->spool_path, why))
-		w->spool = spool_open(w->spool_path, &options, why);
+	w->spool = spool_open(w->spool_path, &options, why);
 	return w->spool;
 }

@@ -220,7 +220,7 @@ class Instance:
     def master_pid(self):
         for name in (self.folder / "data/master.pid", self.queue / "pid/master.pid", self.queue / "master.pid",
                      self.queue / "ostler/master.pid", self.folder / "data/master.lock"):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, IndexError):
                 return int(name.read_text().split()[0])
         return 0
 
