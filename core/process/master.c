@@ -242,10 +242,12 @@ static bool prepare(struct master *m, struct ost_why *why)
 static void begin(struct master *m)
 {
 	const struct cfg_view *view = config_main_view(m->current->config);
-	bool to_stderr = m->report_fd >= 0 || (m->options->foreground && m->current->log_fd < 0);
+	bool to_stderr = m->options->foreground && m->current->log_fd < 0;
 	spawn_environment(view);
 	logging_open(view, "master", m->current->log_fd, to_stderr);
 	log_info("daemon started -- version %s, configuration %s", PACKAGE_VERSION, cfg_folder(view));
+	if (m->report_fd >= 0) /* what goes wrong until all is up is for the terminal as well */
+		logging_open(view, "master", m->current->log_fd, true);
 	m->start_deadline = clock_mono() + START_SECONDS * CLOCK_SECOND;
 	watch_signals(m);
 	for (struct duty *d = m->current->duties; d; d = d->next)
