@@ -90,6 +90,7 @@ class Instance:
             f"queue_directory = {self.queue}",
             f"data_directory = {self.folder}/data",
             f"maillog_file = {self.log_file}",
+            f"maillog_file_prefixes = {self.folder}",
             f"mail_owner = {self.user}",
             "myhostname = mx.example.test",
             "mydestination = localhost.example.test",
