@@ -12,6 +12,7 @@
 #include "module/hosts.h"
 #include "net/connect.h"
 #include "net/servers.h"
+#include "table/table.h"
 
 /* The core's side of what a module was given. */
 static struct delivery *delivery_of(struct ost_delivery *pub)
@@ -69,6 +70,7 @@ void services_register(struct agent *a)
 	};
 	static const struct mod_net_ops net = { .mail_servers = net_mail_servers, .tcp_connect = net_tcp_connect };
 	CHECK_MAGIC(a, AGENT_MAGIC);
+	table_init();
 	mod_host_set_delivery(&delivery);
 	mod_host_set_net(&net);
 	net_servers_init(a->view);

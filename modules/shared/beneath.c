@@ -47,7 +47,8 @@ static int open_stepwise(int base, const char *path, int flags, mode_t mode)
 
 int beneath_open(int base, const char *path, int flags, mode_t mode)
 {
-	struct open_how how = { .flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY),
+	int extra = flags & O_PATH ? 0 : O_NOCTTY; /* O_PATH takes none but a few flags */
+	struct open_how how = { .flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC | extra),
 				.mode = flags & O_CREAT ? mode : 0,
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 	path += strspn(path, "/");
