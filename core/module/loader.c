@@ -45,21 +45,19 @@ void loader_module_name(const char *file, char *name, size_t size)
 	name[len] = '\0';
 }
 
-/* libltdl tries several ways to open a file and keeps the last one's error, which is seldom the telling one. */
-static bool open_failed(const char *path, struct ost_why *why)
+/* Binds all symbols at once, so that one that is missing is a refusal now and not the end of the process later. libltdl,
+ * which would bind lazily and tells little of what went wrong, then finds the object in place. */
+static bool bind_now(const char *path, struct ost_why *why)
 {
-	const char *text = lt_dlerror();
-	void *again = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!again)
-		text = dlerror();
-	else
-		dlclose(again);
+	if (dlopen(path, RTLD_NOW | RTLD_LOCAL)) /* stays open for the rest of the process */
+		return true;
+	const char *text = dlerror();
 	return why_set(why, "cannot be opened: %s", text ? text : "unknown error");
 }
 
 const struct ost_module *loader_open(const char *path, unsigned user, struct ost_why *why)
 {
-	if (!mod_file_trusted(path, user, why))
+	if (!mod_file_trusted(path, user, why) || !bind_now(path, why))
 		return NULL;
 	lt_dladvise advise;
 	if (lt_dlinit() != 0 || lt_dladvise_init(&advise) != 0) {
@@ -70,7 +68,7 @@ const struct ost_module *loader_open(const char *path, unsigned user, struct ost
 	lt_dlhandle handle = lt_dlopenadvise(path, advise);
 	lt_dladvise_destroy(&advise);
 	if (!handle) {
-		open_failed(path, why);
+		why_set(why, "cannot be opened: %s", lt_dlerror());
 		return NULL;
 	}
 	const struct ost_module *module = lt_dlsym(handle, "ost_module");

@@ -20,7 +20,7 @@ void mod_init(const struct config *);
  * has started the system. Where root has, it is called with 0 before the first mod_find(). */
 void mod_trust_user(unsigned user);
 /* Modules are not loaded while the effective user is root. Test programs, which may run as root, say that it is fine. */
-void mod_permit_root(void);
+void mod_permit_root(bool);
 /* Loads the module when it is not loaded yet. NULL with the reason: not declared, not found, refused, after the seal. */
 const struct mod_provider *mod_find(enum ost_kind, const char *name, struct ost_why *);
 /* From here on nothing is loaded any more. */

@@ -55,10 +55,10 @@ void mod_trust_user(unsigned user)
 	pthread_mutex_unlock(&registry.lock);
 }
 
-void mod_permit_root(void)
+void mod_permit_root(bool yes)
 {
 	pthread_mutex_lock(&registry.lock);
-	registry.as_root = true;
+	registry.as_root = yes;
 	pthread_mutex_unlock(&registry.lock);
 }
 

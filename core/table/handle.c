@@ -37,7 +37,8 @@ struct table {
 	_Atomic int64_t complained;            /* clock_mono() of the last line about the stand-in */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list; held while a table is opened or reopened */
+/* Guards the list; held while a table is opened or reopened. Recursive: a table's parameters may name other tables. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct table *tables;
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
@@ -92,16 +93,16 @@ static struct table *new_table(const struct cfg_view *view, const char *text, bo
 		t->name += 6;
 	t->view = view;
 	pthread_mutex_init(&t->why_lock, NULL);
-	struct ost_why why = { "" };
-	struct mod_instance *in = open_instance(t, &why);
-	if (!in) {
-		set_why(t, &why);
-		if (!quiet)
-			log_error("%s", why.text);
-	}
-	atomic_store(&t->instance, in);
-	t->next = tables;
+	struct ost_why why = { "is being opened" };
+	set_why(t, &why);
+	t->next = tables; /* before it is opened: should it name itself, it finds the stand-in */
 	tables = t;
+	why.text[0] = '\0';
+	struct mod_instance *in = open_instance(t, &why);
+	set_why(t, &why);
+	if (!in && !quiet)
+		log_error("%s", why.text);
+	atomic_store(&t->instance, in);
 	return t;
 }
 

@@ -83,7 +83,7 @@ void fixture_open(struct fixture *f, const char *main_cf, const char *more_modul
 	if (!f->config)
 		give_up("the configuration cannot be read");
 	f->view = config_main_view(f->config);
-	mod_permit_root();
+	mod_permit_root(true);
 	mod_init(f->config);
 	table_init();
 }
