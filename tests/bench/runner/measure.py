@@ -7,6 +7,7 @@ import time
 
 from .cpu import machine_seconds
 from .pair import Sink, load, scenario_options, wait_for_count
+from .tools import Failure
 
 WARM_UP_SHARE = 0.1  # of the messages, sent before the clock starts
 SETTLE_SECONDS = 0.5  # after the last delivery: what the MTA still has to note down is counted as well
@@ -22,6 +23,8 @@ def running(mta, scenario, image, folder):
             arrivals = Relayed(sink) if scenario.kind == "relay" else Maildirs(os.path.join(mta.root, "mail"))
             warm_up(mta, scenario, arrivals, folder)
             yield arrivals
+        except Failure as e:
+            raise Failure(f"{e}\nThe end of its log:\n{mta.log_tail()}") from e
         finally:
             mta.stop()
 

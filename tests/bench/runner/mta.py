@@ -104,12 +104,9 @@ class Mta:
 
     def start(self):
         self.group = Group()
-        try:
-            command(*self.start_words(), preexec_fn=self.group.enter)
-            self.group.root_pid = self.master_pid()
-            wait_until(f"{self.name}: a greeting", lambda: greets(self.port), 20)
-        except Failure as e:
-            raise Failure(f"{e}\nThe end of its log:\n{self.log_tail()}") from e
+        command(*self.start_words(), preexec_fn=self.group.enter)
+        self.group.root_pid = self.master_pid()
+        wait_until(f"{self.name}: a greeting", lambda: greets(self.port), 20)
 
     def stop(self):
         if not self.group:
