@@ -38,6 +38,7 @@ static const struct command links[] = {
 	{ "postmap", cmd_postmap, "make and query lookup tables" },
 	{ "postqueue", cmd_postqueue, "list the queue, try its mail again" },
 	{ "postsuper", cmd_postsuper, "delete, hold, release and requeue mail" },
+	{ "sendmail", cmd_sendmail, "hand over a message" },
 };
 
 /* ostler NAME */

@@ -35,7 +35,7 @@ enum ipc_type {
 	M_QUEUE_REPLY,       /* F_GOOD, F_COUNT, F_REASON */
 
 	/* sendmail -> pickup (public socket) */
-	M_SUBMIT = 50,       /* envelope: F_SENDER, F_ADDRESS …, F_FLAGS; content follows */
+	M_SUBMIT = 50,       /* envelope: F_SENDER, F_NAME, F_DSN_*, F_FLAGS, F_ADDRESS …; repeated for more recipients */
 	M_SUBMIT_DATA,       /* raw bytes */
 	M_SUBMIT_END,        /* -> M_SUBMIT_REPLY */
 	M_SUBMIT_REPLY,      /* F_GOOD, F_QUEUE_ID, F_REASON, F_STATUS (sysexits) */
@@ -51,6 +51,7 @@ enum ipc_field {
 	F_ID = 1, F_SERIAL, F_TICKET, F_RECEIPT, F_QUEUE_ID, F_SENDER, F_ADDRESS, F_NEXTHOP, F_TRANSPORT, F_SERVICE, F_VERDICT,
 	F_RCPT, F_RCPT_GROUP, F_RESULT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC, F_FLAGS, F_LIMIT, F_FLIGHT, F_GONE,
 	F_ROUND, F_KIND, F_GOOD, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
+	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET,
 	F_FIELD_FIRST_FREE = 200,
 };
 

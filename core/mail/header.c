@@ -33,7 +33,7 @@ static const struct {
 	[HEADER_RESENT_DATE] = { "Resent-Date", RESENT },
 	[HEADER_RESENT_FROM] = { "Resent-From", SEND | RESENT },
 	[HEADER_RESENT_MESSAGE_ID] = { "Resent-Message-Id", RESENT },
-	[HEADER_RESENT_REPLY_TO] = { "Resent-Reply-To", RECIP | RESENT },
+	[HEADER_RESENT_REPLY_TO] = { "Resent-Reply-To", SEND | RESENT },
 	[HEADER_RESENT_SENDER] = { "Resent-Sender", SEND | RESENT },
 	[HEADER_RESENT_TO] = { "Resent-To", RECIP | RESENT },
 	[HEADER_RETURN_PATH] = { "Return-Path", SEND },

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "process/counters.h"
 #include "process/roles.h"
-#include "smtpd/hints.h"
+#include "process/hints.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "smtpd/hints.h"
+#include "process/hints.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

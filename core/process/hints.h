@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The line to the queue manager: hints that a message has been stored. Best effort: qmgr finds every message without
  * them, only later. A thread keeps the link up and tells a new queue manager where this process has written. */
-#ifndef SMTPD_HINTS_H
-#define SMTPD_HINTS_H
+#ifndef PROCESS_HINTS_H
+#define PROCESS_HINTS_H
 
 #include <stddef.h>
 
