@@ -107,7 +107,7 @@ def test_debians_default_folder(tmp_path):
     shutil.copytree("/etc/postfix", folder, symlinks=True, ignore=shutil.ignore_patterns("*.proto"))
     shutil.copy(DIST / "master.cf.dist", folder / "master.cf")
     main = "".join((DIST / name).read_text() for name in ("main.cf.debian", "main.cf.tls"))
-    (folder / "main.cf").write_text(main + LOCAL_ONLY + f"maillog_file = {tmp_path}/log\n")
+    (folder / "main.cf").write_text(main + LOCAL_ONLY + f"maillog_file = {tmp_path}/log\nmaillog_file_prefixes = {tmp_path}\n")
     os.chmod(tmp_path, 0o755)
     r = subprocess.run(["unshare", "-m", "-n", "--propagation", "private", sys.executable, "-B", "-c", INSIDE, str(folder),
                         str(PREFIX / "sbin/ostler")], text=True, capture_output=True, timeout=120)
