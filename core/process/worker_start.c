@@ -22,6 +22,7 @@
 #include "process/privileges.h"
 #include "process/sandbox.h"
 #include "process/worker_state.h"
+#include "table/table.h"
 
 enum { START_SECONDS = 60 };
 
@@ -162,6 +163,7 @@ static bool become_user(struct worker *w, struct ost_why *why)
 	umask(077);
 	if (w->role->flags & ROLE_MODULES) {
 		mod_init(w->config);
+		table_init();
 		mod_trust_user(0);
 	}
 	return true;
@@ -181,6 +183,7 @@ static void start_modules(struct worker *w)
 	files_worker = w;
 	mod_host_set_files(&files);
 	mod_init(w->config);
+	table_init();
 	if (!w->rootless)
 		mod_trust_user(0);
 }
