@@ -10,10 +10,6 @@
 #include "command/command.h"
 #include "process/roles.h"
 
-/* Roles and commands whose folders are not part of this build are left out of the tables. */
-#define OPTIONAL __attribute__((weak))
-extern const struct role role_pickup OPTIONAL;
-
 static const struct role *const roles[] = {
 	&role_agent,
 	&role_bounce,

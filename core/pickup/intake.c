@@ -236,10 +236,10 @@ static void open_message(struct intake *in)
 	struct buf b = BUF_INIT;
 	if (!in->sender)
 		in->sender = in->login;
-	in->sender = cleanup_rewrite_address(post->cleaner, in->arena, in->sender);
 	in->draft = spool_draft_new(post->writer);
 	queue_id_text(in->queue_id, spool_draft_serial(in->draft), post->long_queue_ids);
 	log_info("%s: uid=%u from=<%s>", in->queue_id, in->uid, in->sender);
+	in->sender = cleanup_rewrite_address(post->cleaner, in->arena, in->sender);
 	in->info = (struct cleanup_info){ .queue_id = in->queue_id, .sender = in->sender, .full_name = in->full_name,
 					  .arrival = in->arrival, .add_missing = true, .size_limit = post->size_limit };
 	in->cleanup = cleanup_begin(post->cleaner, in->arena, in->draft, &in->info);

@@ -7,7 +7,6 @@
 #include "ostler/module.h"
 #include "process/roles.h"
 
-extern const struct role role_pickup __attribute__((weak)); /* local submission may be left out of a build */
 
 enum serves {
 	SERVES_LISTENER, /* a role with the line's sockets, several processes */
@@ -207,8 +206,6 @@ void duties_plan(const struct config *c, bool rootless, void (*each)(void *ctx, 
 				       .processes = 1,
 				       .modules = singles[i].modules };
 		d.line = single_line(c, d.role, cfg_str(view, singles[i].name), &d.line_number);
-		if (strcmp(d.role, "pickup") == 0 && !&role_pickup)
-			continue;
 		if (d.line || !singles[i].may_lack)
 			each(ctx, &d);
 	}
