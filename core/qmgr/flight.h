@@ -27,7 +27,7 @@ struct flights {
 	struct survivor_list settling;  /* those that have, or have died, until the logs are read */
 };
 
-/* The master's list, "name pid" a line. Before qmgr_start(). */
+/* The master's list, "name pid" a line. Before anything is handed out. */
 void flight_expect(struct qmgr *, const char *names_and_pids);
 /* Flights in an agent's hello. */
 void flight_listed(struct qmgr *, int pid, const struct ipc_message *hello);

@@ -159,13 +159,9 @@ bool qmgr_open_spool(struct qmgr *q, struct spool *spool, struct ost_why *why)
 {
 	CHECK_MAGIC(q, QMGR_MAGIC);
 	q->keeper = keeper_open(spool, &keeper_events, q, why);
+	if (q->keeper)
+		keeper_scan(q->keeper);
 	return q->keeper != NULL;
-}
-
-void qmgr_start(struct qmgr *q)
-{
-	CHECK_MAGIC(q, QMGR_MAGIC);
-	keeper_scan(q->keeper);
 }
 
 /* Frees all messages and entries; what is in the spool stays there. */

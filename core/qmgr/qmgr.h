@@ -67,9 +67,9 @@ struct qmgr {
 };
 
 struct qmgr *qmgr_new(const struct cfg_view *, struct event_base *, const struct qmgr_host *);
-/* Opens the keeper on this spool; false: another qmgr has it. Recovery starts with qmgr_start(). */
+/* Opens the keeper on this spool and starts recovery; false: another qmgr has it. Recovery is the first thing that the
+ * keeper is asked for: what it reads before would not count for it. */
 bool qmgr_open_spool(struct qmgr *, struct spool *, struct ost_why *);
-void qmgr_start(struct qmgr *);
 void qmgr_destroy(struct qmgr **);
 
 /* After each round of events: admits, schedules, sends what the round has collected. True: call again at once. */

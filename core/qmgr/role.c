@@ -226,7 +226,6 @@ static void run(struct process *p)
 	learn_agents(p);
 	watch_all(p);
 	worker_ready(p->worker);
-	qmgr_start(p->qmgr);
 	bool more = true;
 	while (!p->stop) {
 		set_due_timer(p);
