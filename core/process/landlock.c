@@ -66,8 +66,10 @@ static const struct {
 	{ ROLE_SPOOL_STORE, "", LANDLOCK_ACCESS_FS_READ_DIR },
 	{ ROLE_SPOOL_STORE, "/serial", READ | WRITE },
 	{ ROLE_SPOOL_STORE, "/journal", READ | WRITE },
-	{ ROLE_SPOOL_STORE, "/named", READ | WRITE },
 	{ ROLE_SPOOL_STORE, "/message", LANDLOCK_ACCESS_FS_READ_DIR | WRITE },
+	/* A link between two folders is refused when the second allows more than the first. */
+	{ ROLE_MAILDROP, "/named", READ | WRITE },
+	{ ROLE_MAILDROP, "/message", READ | WRITE },
 };
 
 static int landlock_call_create(const struct landlock_ruleset_attr *attr, size_t size, unsigned flags)
