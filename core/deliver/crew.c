@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,85 +12,121 @@
 #include "base/magic.h"
 #include "base/mem.h"
 
-enum { IDLE_SECONDS = 60, STACK_BYTES = 512 * 1024 };
+enum { IDLE_SECONDS = 60, STACK_BYTES = 512 * 1024, WAKE_MAX = 64 };
 #define CREW_MAGIC 0x43726577u
+
+struct hand { /* a thread, on its own stack */
+	struct hand *next; /* in the stack of idle ones */
+	void *job;         /* handed over when it was idle; NULL: none, leave */
+	sem_t call;        /* posted once for each time that it is taken off the stack */
+};
 
 struct crew {
 	unsigned magic;
 	size_t limit;
 	void (*run)(void *ctx, void *job);
 	void *ctx;
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;  /* a job was queued, or ending */
+	pthread_mutex_t lock; /* guards all below, next and job of idle hands */
 	pthread_cond_t gone;  /* the last thread went */
 	void **ring;          /* queued jobs: ring[head], … count of them, modulo cap */
 	size_t head, count, cap;
-	size_t threads, idle, waking; /* waking: idle threads that were signalled and have not run yet */
+	struct hand *idle;    /* the one that worked last first: its memory is still warm */
+	size_t threads, resting;
 	bool ending;
 };
 
 struct crew *crew_new(size_t limit, void (*run)(void *ctx, void *job), void *ctx)
 {
 	assert(limit > 0);
-	struct crew *p = MEM_NEW(struct crew);
-	p->magic = CREW_MAGIC;
-	p->limit = limit;
-	p->run = run;
-	p->ctx = ctx;
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->work, &attr);
-	pthread_cond_init(&p->gone, &attr);
-	pthread_condattr_destroy(&attr);
-	return p;
+	struct crew *c = MEM_NEW(struct crew);
+	c->magic = CREW_MAGIC;
+	c->limit = limit;
+	c->run = run;
+	c->ctx = ctx;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->gone, NULL);
+	return c;
 }
 
 /* Takes the oldest job. The lock is held, and there is one. */
-static void *take(struct crew *p)
+static void *take(struct crew *c)
 {
-	void *job = p->ring[p->head];
-	p->head = (p->head + 1) % p->cap;
-	p->count--;
+	void *job = c->ring[c->head];
+	c->head = (c->head + 1) % c->cap;
+	c->count--;
 	return job;
 }
 
-/* Waits for a job; false: none came for long, or the crew ends. The lock is held. */
-static bool wait_for_job(struct crew *p)
+/* Off the stack of idle hands, if it is there. The lock is held. */
+static bool withdraw(struct crew *c, struct hand *h)
+{
+	struct hand **at = &c->idle;
+	while (*at && *at != h)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = h->next;
+	c->resting--;
+	return true;
+}
+
+/* Rests until a job is handed over. NULL: none came for long, or the crew ends. Called and returns with the lock held. */
+static void *rest(struct crew *c, struct hand *h)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += IDLE_SECONDS;
-	int error = 0;
-	p->idle++;
-	while (p->count == 0 && !p->ending && error != ETIMEDOUT) {
-		error = pthread_cond_timedwait(&p->work, &p->lock, &until);
-		if (p->waking > 0) /* counting too few costs a signal, too many would leave a job lying */
-			p->waking--;
+	h->job = NULL;
+	h->next = c->idle;
+	c->idle = h;
+	c->resting++;
+	pthread_mutex_unlock(&c->lock);
+	int n;
+	do
+		n = sem_clockwait(&h->call, CLOCK_MONOTONIC, &until);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		pthread_mutex_lock(&c->lock);
+		if (withdraw(c, h))
+			return NULL;
+		pthread_mutex_unlock(&c->lock); /* called at the last moment: the post is on its way */
+		while (sem_wait(&h->call) < 0)
+			;
 	}
-	p->idle--;
-	return p->count > 0;
+	void *job = h->job;
+	if (job) {
+		c->run(c->ctx, job);
+		h->job = NULL;
+	}
+	pthread_mutex_lock(&c->lock);
+	return job;
 }
 
 static void *thread_main(void *arg)
 {
-	struct crew *p = arg;
-	pthread_mutex_lock(&p->lock);
-	while (p->count > 0 || wait_for_job(p)) {
-		void *job = take(p);
-		pthread_mutex_unlock(&p->lock);
-		p->run(p->ctx, job);
-		pthread_mutex_lock(&p->lock);
+	struct crew *c = arg;
+	struct hand h = { .job = NULL };
+	sem_init(&h.call, 0, 0);
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		if (c->count > 0) {
+			void *job = take(c);
+			pthread_mutex_unlock(&c->lock);
+			c->run(c->ctx, job);
+			pthread_mutex_lock(&c->lock);
+		} else if (c->ending || !rest(c, &h)) {
+			break;
+		}
 	}
-	if (--p->threads == 0)
-		pthread_cond_broadcast(&p->gone);
-	pthread_mutex_unlock(&p->lock);
+	if (--c->threads == 0)
+		pthread_cond_broadcast(&c->gone);
+	pthread_mutex_unlock(&c->lock);
+	sem_destroy(&h.call);
 	return NULL;
 }
 
-/* One more thread. The lock is held. With no thread at all there is no crew, so a first failure is fatal. */
-static void grow(struct crew *p)
+/* One more thread. The lock is held. With no thread at all nothing would ever be done, so a first failure is fatal. */
+static void grow(struct crew *c)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -99,81 +136,100 @@ static void grow(struct crew *p)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	int error = pthread_create(&thread, &attr, thread_main, p);
+	int error = pthread_create(&thread, &attr, thread_main, c);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)
-		p->threads++;
-	else if (p->threads == 0)
+		c->threads++;
+	else if (c->threads == 0)
 		log_fatal("cannot create a thread: error %d", error);
 	else
-		log_warning("cannot create a thread beyond %zu: error %d", p->threads, error);
+		log_warning("cannot create a thread beyond %zu: error %d", c->threads, error);
 }
 
 /* Appends to the ring. The lock is held. */
-static void append(struct crew *p, void *job)
+static void append(struct crew *c, void *job)
 {
-	if (p->count == p->cap) {
-		size_t cap = p->cap ? p->cap * 2 : 64;
+	if (c->count == c->cap) {
+		size_t cap = c->cap ? c->cap * 2 : 64;
 		void **ring = mem_realloc_array(NULL, cap, sizeof *ring);
-		for (size_t i = 0; i < p->count; i++)
-			ring[i] = p->ring[(p->head + i) % p->cap];
-		free(p->ring);
-		p->ring = ring;
-		p->head = 0;
-		p->cap = cap;
+		for (size_t i = 0; i < c->count; i++)
+			ring[i] = c->ring[(c->head + i) % c->cap];
+		free(c->ring);
+		c->ring = ring;
+		c->head = 0;
+		c->cap = cap;
 	}
-	p->ring[(p->head + p->count++) % p->cap] = job;
+	c->ring[(c->head + c->count++) % c->cap] = job;
 }
 
-void crew_add_all(struct crew *p, void *const *jobs, size_t n)
+/* At most WAKE_MAX jobs. The calls go out without the lock: who is called needs it soon. */
+static void add_some(struct crew *c, void *const *jobs, size_t n)
 {
-	CHECK_MAGIC(p, CREW_MAGIC);
-	pthread_mutex_lock(&p->lock);
-	assert(!p->ending);
+	struct hand *called[WAKE_MAX];
+	size_t calls = 0;
+	pthread_mutex_lock(&c->lock);
+	assert(!c->ending);
 	for (size_t i = 0; i < n; i++) {
-		append(p, jobs[i]);
-		if (p->waking < p->idle) {
-			p->waking++;
-			pthread_cond_signal(&p->work);
-		} else if (p->threads < p->limit) {
-			grow(p);
+		struct hand *h = c->idle;
+		if (h) {
+			c->idle = h->next;
+			c->resting--;
+			h->job = jobs[i];
+			called[calls++] = h;
+			continue;
 		}
+		append(c, jobs[i]);
+		if (c->threads < c->limit)
+			grow(c);
 	}
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_unlock(&c->lock);
+	for (size_t i = 0; i < calls; i++)
+		sem_post(&called[i]->call);
 }
 
-void crew_add(struct crew *p, void *job)
+void crew_add_all(struct crew *c, void *const *jobs, size_t n)
 {
-	crew_add_all(p, &job, 1);
+	CHECK_MAGIC(c, CREW_MAGIC);
+	for (size_t at = 0; at < n; at += WAKE_MAX)
+		add_some(c, jobs + at, n - at < WAKE_MAX ? n - at : WAKE_MAX);
 }
 
-size_t crew_busy(struct crew *p)
+void crew_add(struct crew *c, void *job)
 {
-	CHECK_MAGIC(p, CREW_MAGIC);
-	pthread_mutex_lock(&p->lock);
-	size_t n = p->threads - p->idle + p->count;
-	pthread_mutex_unlock(&p->lock);
+	crew_add_all(c, &job, 1);
+}
+
+size_t crew_busy(struct crew *c)
+{
+	CHECK_MAGIC(c, CREW_MAGIC);
+	pthread_mutex_lock(&c->lock);
+	size_t n = c->threads - c->resting + c->count;
+	pthread_mutex_unlock(&c->lock);
 	return n;
 }
 
-void crew_destroy(struct crew **pp)
+void crew_destroy(struct crew **cp)
 {
-	struct crew *p = *pp;
-	if (!p)
+	struct crew *c = *cp;
+	if (!c)
 		return;
-	CHECK_MAGIC(p, CREW_MAGIC);
-	pthread_mutex_lock(&p->lock);
-	p->ending = true;
-	pthread_cond_broadcast(&p->work);
-	while (p->threads > 0)
-		pthread_cond_wait(&p->gone, &p->lock);
-	pthread_mutex_unlock(&p->lock);
-	pthread_mutex_destroy(&p->lock);
-	pthread_cond_destroy(&p->work);
-	pthread_cond_destroy(&p->gone);
-	free(p->ring);
-	p->magic = 0;
-	free(p);
-	*pp = NULL;
+	CHECK_MAGIC(c, CREW_MAGIC);
+	pthread_mutex_lock(&c->lock);
+	c->ending = true;
+	while (c->idle) { /* job stays NULL: leave */
+		struct hand *h = c->idle;
+		c->idle = h->next;
+		c->resting--;
+		sem_post(&h->call);
+	}
+	while (c->threads > 0)
+		pthread_cond_wait(&c->gone, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->gone);
+	free(c->ring);
+	c->magic = 0;
+	free(c);
+	*cp = NULL;
 }
