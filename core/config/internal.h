@@ -54,6 +54,7 @@ struct cfg_view {
 	const char *process_id;
 	const char *myhostname, *mydomain, *mynetworks; /* computed defaults, see computed.c */
 	struct cfg_value values[P_COUNT];
+	const struct cfg_view *stress; /* its twin under stress; NULL: it has none */
 	pthread_mutex_t
 		lock; /* guards the two below: names outside the core's table, as they are asked for */
 	struct arena *arena;

@@ -174,8 +174,9 @@ static void compute_defaults(struct cfg_view *v, struct findings *findings)
 	compute_networks(v, findings);
 }
 
-const struct cfg_view *view_new(struct config *c, const struct dict *overlay, unsigned daemons,
-				const char *service, const char *process, struct findings *findings)
+/* A view without its twin. */
+static struct cfg_view *view_make(struct config *c, const struct dict *overlay, unsigned daemons,
+				  const char *service, const char *process, struct findings *findings)
 {
 	struct cfg_view *v = ARENA_NEW(c->arena, struct cfg_view);
 	v->magic = VIEW_MAGIC;
@@ -194,11 +195,35 @@ const struct cfg_view *view_new(struct config *c, const struct dict *overlay, un
 	return v;
 }
 
+/* The -o of a line, with "stress = yes" after them. */
+static const struct dict *stress_overlay(struct arena *arena, const struct dict *overlay)
+{
+	struct dict *d = dict_new(arena);
+	const struct dict_entry *const *list;
+	size_t n = overlay ? dict_list(overlay, DICT_AS_SET, &list, arena) : 0;
+	for (size_t i = 0; i < n; i++)
+		dict_set(d, list[i]->name, list[i]->value, list[i]->where);
+	dict_set(d, "stress", "yes", "under stress");
+	return d;
+}
+
+const struct cfg_view *view_new(struct config *c, const struct dict *overlay, unsigned daemons,
+				const char *service, const char *process, struct findings *findings)
+{
+	struct cfg_view *v = view_make(c, overlay, daemons, service, process, findings);
+	if (daemons & BY_SMTPD)
+		v->stress =
+			view_make(c, stress_overlay(c->arena, overlay), daemons, service, process, findings);
+	return v;
+}
+
 void view_close(const struct cfg_view *view)
 {
 	struct cfg_view *v =
 		(struct cfg_view *)(uintptr_t)view; /* made by view_new(), const for its readers only */
 	CHECK_MAGIC(v, VIEW_MAGIC);
+	if (v->stress)
+		view_close(v->stress);
 	pthread_mutex_destroy(&v->lock);
 	arena_destroy(&v->arena);
 	v->magic = 0;
@@ -316,6 +341,12 @@ int64_t cfg_derived_int(const struct cfg_view *v, const char *name, enum param_i
 int64_t cfg_derived_time(const struct cfg_view *v, const char *name, enum param_id id)
 {
 	return derived_number(v, name, id, CFG_TIME);
+}
+
+const struct cfg_view *cfg_stress_view(const struct cfg_view *v)
+{
+	CHECK_MAGIC(v, VIEW_MAGIC);
+	return v->stress ? v->stress : v;
 }
 
 const char *cfg_where(const struct cfg_view *v, const char *name)

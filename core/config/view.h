@@ -40,6 +40,10 @@ bool cfg_is_set(const struct cfg_view *, enum param_id);
 int64_t cfg_derived_int(const struct cfg_view *, const char *name, enum param_id);
 int64_t cfg_derived_time(const struct cfg_view *, const char *name, enum param_id);
 
+/* The same view while all slots of the service are busy: with "stress = yes", so that ${stress?{10}:{300}}
+ * and the like take their other value. For views of smtpd lines and of main.cf alone. */
+const struct cfg_view *cfg_stress_view(const struct cfg_view *);
+
 /* A value split at white space and commas, with { } groups kept whole (braces removed). NULL-terminated, in
  * the arena. */
 const char **cfg_split(struct arena *, const char *value);

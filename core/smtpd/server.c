@@ -13,25 +13,21 @@
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
-/* Under stress these hold, unless the administrator has set the parameter: Postfix's own rule. */
-enum { STRESS_TIMEOUT = 10, STRESS_LIMIT = 1 };
+/* Limits that may depend on stress. */
+static struct limits stress_limits(const struct cfg_view *v)
+{
+	return (struct limits){
+		.timeout = cfg_time(v, P_smtpd_timeout),
+		.junk_limit = cfg_int(v, P_smtpd_junk_command_limit),
+		.hard_error_limit = cfg_int(v, P_smtpd_hard_error_limit),
+		.per_request = cfg_bool(v, P_smtpd_per_request_deadline),
+	};
+}
 
 static void read_limits(struct server *srv, const struct cfg_view *v)
 {
-	struct limits *peace = &srv->limits[0], *stress = &srv->limits[1];
-	peace->timeout = cfg_time(v, P_smtpd_timeout);
-	peace->junk_limit = cfg_int(v, P_smtpd_junk_command_limit);
-	peace->hard_error_limit = cfg_int(v, P_smtpd_hard_error_limit);
-	peace->per_request = cfg_bool(v, P_smtpd_per_request_deadline);
-	*stress = *peace;
-	if (!cfg_is_set(v, P_smtpd_timeout))
-		stress->timeout = STRESS_TIMEOUT * CLOCK_SECOND;
-	if (!cfg_is_set(v, P_smtpd_junk_command_limit))
-		stress->junk_limit = STRESS_LIMIT;
-	if (!cfg_is_set(v, P_smtpd_hard_error_limit))
-		stress->hard_error_limit = STRESS_LIMIT;
-	if (!cfg_is_set(v, P_smtpd_per_request_deadline))
-		stress->per_request = true;
+	srv->limits[0] = stress_limits(v);
+	srv->limits[1] = stress_limits(cfg_stress_view(v));
 	srv->min_data_rate = cfg_int(v, P_smtpd_min_data_rate);
 	srv->soft_error_limit = cfg_int(v, P_smtpd_soft_error_limit);
 	srv->error_sleep = cfg_time(v, P_smtpd_error_sleep_time);

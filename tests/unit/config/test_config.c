@@ -120,6 +120,27 @@ static void scope_of_overrides(void **state)
 	folder_remove(&f);
 }
 
+static void values_under_stress(void **state)
+{
+	struct folder f;
+	folder_make(
+		&f, "smtpd_junk_command_limit = ${stress?{2}:{70}}\nsmtpd_error_sleep_time = 3s\n",
+		"smtp inet n - n - - smtpd -o smtpd_error_sleep_time=4s\ncleanup unix n - n - 0 cleanup\n",
+		modules);
+	folder_read(&f, NULL);
+	const struct cfg_view *v = config_service(f.config, "smtp", NULL)->view, *s = cfg_stress_view(v);
+	assert_int_equal(cfg_time(v, P_smtpd_timeout), 300 * CLOCK_SECOND);
+	assert_int_equal(cfg_time(s, P_smtpd_timeout), 10 * CLOCK_SECOND);
+	assert_int_equal(cfg_int(v, P_smtpd_junk_command_limit), 70);
+	assert_int_equal(cfg_int(s, P_smtpd_junk_command_limit), 2);
+	assert_int_equal(cfg_time(s, P_smtpd_error_sleep_time), 4 * CLOCK_SECOND);
+	assert_int_equal(cfg_int(cfg_stress_view(config_main_view(f.config)), P_smtpd_hard_error_limit), 1);
+	v = config_service(f.config, "cleanup", NULL)->view;
+	assert_ptr_equal(cfg_stress_view(v), v);
+	assert_int_equal(findings_count(f.findings, NULL), 0);
+	folder_remove(&f);
+}
+
 static void cleanup_line_by_name(void **state)
 {
 	struct folder f;
@@ -491,6 +512,7 @@ int main(void)
 		cmocka_unit_test(typed_reads),
 		cmocka_unit_test(folders_have_their_defaults),
 		cmocka_unit_test(scope_of_overrides),
+		cmocka_unit_test(values_under_stress),
 		cmocka_unit_test(cleanup_line_by_name),
 		cmocka_unit_test(derived_parameters),
 		cmocka_unit_test(main_cf_findings),
