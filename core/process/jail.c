@@ -19,9 +19,17 @@
 enum { FILE_MAX_BYTES = 8 * 1024 * 1024 };
 
 static const char *const copied[] = {
-	"/etc/resolv.conf",   "/etc/hosts",     "/etc/host.conf",
-	"/etc/nsswitch.conf", "/etc/services",  "/etc/localtime",
-	"/etc/gai.conf",      "/etc/protocols", "/etc/ssl/certs/ca-certificates.crt",
+	"/etc/resolv.conf",
+	"/etc/hosts",
+	"/etc/host.conf",
+	"/etc/nsswitch.conf",
+	"/etc/services",
+	"/etc/localtime",
+	"/etc/passwd",
+	"/etc/group",
+	"/etc/gai.conf",
+	"/etc/protocols",
+	"/etc/ssl/certs/ca-certificates.crt",
 };
 
 /* Opens (making what is missing) the folder of `path` below `root` step by step; no link is followed. */
