@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Runs the contract suite for each table module that was built. */
+#include <stdio.h>
+#include <string.h>
+
+#include "module/module.h"
+#include "ostler/host.h"
+#include "tests/contract/index.h"
+#include "tests/contract/table.h"
+#include "tests/support/fixture.h"
+
+static struct fixture fix;
+static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], broken_hash[160];
+
+static const struct ost_table_ops *find(const char *type)
+{
+	struct ost_why why = { "" };
+	const struct mod_provider *p = mod_find(OST_KIND_TABLE, type, &why);
+	if (!p)
+		fprintf(stderr, "# %s is not built: %s\n", type, why.text);
+	return p ? (const struct ost_table_ops *)p->ops : NULL;
+}
+
+static void change_hash(void)
+{
+	static const char *const entries[] = { "other=2", NULL };
+	index_build(find("hash"), hash_path, entries, 0);
+}
+
+static void change_texthash(void)
+{
+	fixture_file(&fix, "text", "other two words\n");
+}
+
+static void change_regexp(void)
+{
+	fixture_file(&fix, "patterns", "/^other(.*)$/ <$1>\n");
+}
+
+/* The files behind the specs. */
+static void make_files(void)
+{
+	static const char *const entries[] = { "known=1", "b=value with spaces", NULL };
+	snprintf(hash_path, sizeof hash_path, "%s/map", fix.dir);
+	snprintf(hash_spec, sizeof hash_spec, "hash:%s", hash_path);
+	if (find("hash"))
+		index_build(find("hash"), hash_path, entries, 0);
+	snprintf(texthash_spec, sizeof texthash_spec, "texthash:%s", fixture_file(&fix, "text", "known 1\n\"b c\" 2\n"));
+	snprintf(regexp_spec, sizeof regexp_spec, "regexp:%s", fixture_file(&fix, "patterns", "/^(known)$/ is $1\n"));
+	fixture_file(&fix, "rubbish.db", "this is no index, and too short for one");
+	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
+}
+
+int main(void)
+{
+	fixture_open(&fix, "", NULL);
+	make_files();
+	struct table_case cases[] = {
+		{ .type = "hash", .spec = hash_spec, .key = "known", .value = "1", .broken = broken_hash, .change = change_hash, .changed_key = "other",
+		  .changed_value = "2" },
+		{ .type = "texthash", .spec = texthash_spec, .key = "known", .value = "1", .broken = "texthash:/nonexistent/file", .change = change_texthash,
+		  .changed_key = "other", .changed_value = "two words" },
+		{ .type = "static", .spec = "static:{ every key }", .key = "known", .value = "every key", .finds_all = true, .broken = "static:{ no end" },
+		{ .type = "inline", .spec = "inline:{ known=1, { b = 2 3 } }", .key = "known", .value = "1", .broken = "inline:{ known }" },
+		{ .type = "regexp", .spec = regexp_spec, .key = "known", .value = "is known", .broken = "regexp:/nonexistent/file", .change = change_regexp,
+		  .changed_key = "other one", .changed_value = "< one>" },
+		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
+	};
+	static struct CMUnitTest tests[CONTRACT_TESTS];
+	size_t n = 0;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		cases[i].view = fix.view;
+		cases[i].ops = find(cases[i].type);
+		if (cases[i].ops)
+			n = contract_table(&cases[i], tests, n);
+	}
+	int failures = _cmocka_run_group_tests("tables", tests, n, NULL, NULL);
+	fixture_close(&fix);
+	return failures;
+}
