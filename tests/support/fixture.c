@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "module/module.h"
 #include "table/table.h"
 
@@ -36,6 +37,23 @@ const char *fixture_file(const struct fixture *f, const char *name, const char *
 		give_up(path);
 	close(fd);
 	return path;
+}
+
+void fixture_log(const struct fixture *f)
+{
+	const struct log_to to = { .syslog_name = "test", .file = fixture_file(f, "log", ""), .fd = -1 };
+	log_open(&to);
+}
+
+bool fixture_logged(const struct fixture *f, const char *text)
+{
+	char path[128];
+	size_t len;
+	snprintf(path, sizeof path, "%s/log", f->dir);
+	char *log = io_read_file(AT_FDCWD, path, 1 << 24, &len);
+	bool found = log && strstr(log, text);
+	free(log);
+	return found;
 }
 
 /* A line of modules.cf for each module of the build tree that is there. */

@@ -18,6 +18,9 @@ void fixture_open(struct fixture *, const char *main_cf, const char *more_module
 void fixture_close(struct fixture *);
 /* Writes a file in the folder; answers its path, valid until the next call. */
 const char *fixture_file(const struct fixture *, const char *name, const char *text);
+/* From here on the log goes to a file of the folder, and what it holds can be asked for. */
+void fixture_log(const struct fixture *);
+bool fixture_logged(const struct fixture *, const char *text);
 /* The path of something in the build tree, valid until the next call. */
 const char *fixture_built(const char *path);
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * regexp: flags, groups, negation, IF and ENDIF, and lines that are wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "table/table.h"
+#include "tests/support/fixture.h"
+
+static struct fixture fix;
+static struct arena *a;
+static int files;
+
+static int setup(void **state)
+{
+	(void)state;
+	fixture_open(&fix, "", NULL);
+	fixture_log(&fix);
+	a = arena_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_destroy(&a);
+	fixture_close(&fix);
+	return 0;
+}
+
+/* A table of these lines, in a file of its own. */
+static struct table *table(const char *lines)
+{
+	char name[32], spec[200];
+	struct ost_why why = { "" };
+	snprintf(name, sizeof name, "patterns%d", ++files);
+	snprintf(spec, sizeof spec, "regexp:%s", fixture_file(&fix, name, lines));
+	struct table *t = table_open(fix.view, spec, &why);
+	assert_string_equal(why.text, "");
+	return t;
+}
+
+/* value NULL: not found. */
+static void expect(struct table *t, const char *key, const char *value)
+{
+	struct lookup found;
+	enum ost_found result = table_lookup(t, a, key, strlen(key), &found);
+	if (result != (value ? OST_FOUND : OST_NOTFOUND))
+		fail_msg("%s: %d %s", key, result, found.why.text);
+	if (value)
+		assert_string_equal(found.value, value);
+}
+
+static void the_first_match_answers(void **state)
+{
+	(void)state;
+	struct table *t = table("# comment\n/^a/ first\n/^ab/ second\n|b/c| third\n/x\\/y/ fourth\n");
+	expect(t, "ab", "first");
+	expect(t, "AB", "first");
+	expect(t, "b/c", "third");
+	expect(t, "x/y", "fourth");
+	expect(t, "zz", NULL);
+	expect(t, "", NULL);
+}
+
+static void flags_turn_options_over(void **state)
+{
+	(void)state;
+	struct table *t = table("/^case$/i exact\n/^line$/m line\n/a+b/x plus\n/^o\\(r\\)$/x $1\n");
+	expect(t, "case", "exact");
+	expect(t, "CASE", NULL);
+	expect(t, "one\nline\ntwo", "line");
+	expect(t, "a+b", "plus");
+	expect(t, "aab", NULL);
+	expect(t, "or", "r");
+}
+
+static void groups_are_put_in(void **state)
+{
+	(void)state;
+	struct table *t = table("/^(.*)@(.*)\\.(org|net)$/ $2-${1}$(3)$$1\n/^(x)|(y)$/ <$1|$2>\n/^two words$/ a  b\n");
+	expect(t, "user@host.org", "host-userorg$1");
+	expect(t, "x", "<x|>");
+	expect(t, "y", "<|y>");
+	expect(t, "two words", "a  b");
+}
+
+static void negation_answers_for_what_does_not_match(void **state)
+{
+	(void)state;
+	struct table *t = table("!/^good/ bad\n/./ good\n");
+	expect(t, "good one", "good");
+	expect(t, "other", "bad");
+}
+
+static void if_and_endif_nest(void **state)
+{
+	(void)state;
+	struct table *t = table("if /^a/\n/1/ a1\nif !/x/\n/2/ a2 without x\nendif\n/3/ a3\nENDIF\n"
+				"IF /^b/\nif /c/\n/./ bc\nendif\nendif\n/./ rest\n");
+	expect(t, "a1", "a1");
+	expect(t, "a2", "a2 without x");
+	expect(t, "a2x", "rest");
+	expect(t, "ax3", "a3");
+	expect(t, "1", "rest");
+	expect(t, "bc", "bc");
+	expect(t, "b", "rest");
+	expect(t, "c", "rest");
+}
+
+static void lines_go_on(void **state)
+{
+	(void)state;
+	struct table *t = table("/long/\n  the\n# not this\n\tresult\n/next/ n\n");
+	expect(t, "long", "the\tresult");
+	expect(t, "next", "n");
+}
+
+static void wrong_lines_are_named_and_skipped(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *complaint;
+	} wrong[] = {
+		{ "!/zz/ neg$1\n", "line 1: $number found in negative match replacement text: skipping this rule" },
+		{ "/ok/ y\n/abc/q foo\n", "line 2: unknown regexp option \"q\": skipping this rule" },
+		{ "/abc foo\n", "line 1: no closing regexp delimiter \"/\": skipping this rule" },
+		{ "/xy/\n", "line 1: no replacement text: using empty string" },
+		{ "if /x/\nendif extra\n", "line 2: ignoring extra text after ENDIF" },
+		{ "/a/ $5\n", "line 1: out of range replacement index \"5\": skipping this rule" },
+		{ "/a/ $0\n", "line 1: out of range replacement index \"0\": skipping this rule" },
+		{ "/a/ $x\n", "line 1: bad replacement syntax: skipping this rule" },
+		{ "/(b/ foo\n", "line 1: Unmatched ( or \\(" },
+		{ "# c\nif /q/\n/./ y\n", "line 2: IF has no matching ENDIF" },
+		{ "endif\n", "line 1: ignoring ENDIF without matching IF" },
+		{ "hello\n", "line 1: ignoring unrecognized request" },
+		{ "!\n", "line 1: no regular expression: skipping this rule" },
+	};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		char complaint[300];
+		struct table *t = table(wrong[i].line);
+		snprintf(complaint, sizeof complaint, "warning: regexp map %s/patterns%d, %s", fix.dir, files, wrong[i].complaint);
+		if (!fixture_logged(&fix, complaint))
+			fail_msg("not logged: %s", complaint);
+		if (strchr(wrong[i].line, '\n')[1] == '\0' && !strstr(complaint, "empty string"))
+			expect(t, "abc", NULL);
+	}
+}
+
+static void rules_stand_in_the_configuration(void **state)
+{
+	(void)state;
+	struct ost_why why = { "" };
+	struct table *t = table_open(fix.view, "regexp:{ {/^a b/ x y}, {/c/ z} }", &why);
+	assert_string_equal(why.text, "");
+	expect(t, "a bc", "x y");
+	expect(t, "c", "z");
+	table_open(fix.view, "regexp:{/a/ b}", &why);
+	assert_string_equal(why.text, "regexp map: no '{' at start of text in \"/a/\"");
+}
+
+/* What stands behind a NUL is a part of the key. */
+static void keys_are_bytes(void **state)
+{
+	(void)state;
+	struct lookup found;
+	struct table *t = table("/^a$/ whole\n/b$/ end\n");
+	assert_int_equal(table_lookup(t, a, "a\0c", 3, &found), OST_NOTFOUND);
+	assert_int_equal(table_lookup(t, a, "a\0b", 3, &found), OST_FOUND);
+	assert_string_equal(found.value, "end");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_match_answers),
+		cmocka_unit_test(flags_turn_options_over),
+		cmocka_unit_test(groups_are_put_in),
+		cmocka_unit_test(negation_answers_for_what_does_not_match),
+		cmocka_unit_test(if_and_endif_nest),
+		cmocka_unit_test(lines_go_on),
+		cmocka_unit_test(wrong_lines_are_named_and_skipped),
+		cmocka_unit_test(rules_stand_in_the_configuration),
+		cmocka_unit_test(keys_are_bytes),
+	};
+	return cmocka_run_group_tests_name("regexp", tests, setup, teardown);
+}
