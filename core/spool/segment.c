@@ -149,9 +149,12 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 	struct segment_header h = { .kind = f->kind, .number = number, .size = f->size, .state = SEGMENT_USED };
 	bool ok = sys_lock(fd) && salt_draw(&h.salt) && write_zeros(f, fd) && write_header(f, fd, &h) &&
 		  sys_fsync(f->sys, fd) && sys_link(f->sys, f->dir, fresh, f->dir, name);
-	bool raced = !ok && errno == EEXIST; /* made by somebody else since we looked: never replace it */
+	/* EEXIST: made by somebody else since we looked: never replace it. EAGAIN, EACCES, ENOENT: the keeper took our file
+	 * for a dead writer's in the moment before the lock. */
+	bool raced = !ok && (errno == EEXIST || errno == ENOENT || errno == EAGAIN || errno == EACCES);
 	enum segment_got got = ok || raced ? SEGMENT_NONE_FREE : failed(why, "making", name);
-	if (!sys_unlink(f->sys, f->dir, fresh) || (ok && !sys_sync_folder(f->sys, f->dir))) {
+	bool gone = sys_unlink(f->sys, f->dir, fresh) || (raced && errno == ENOENT);
+	if (!gone || (ok && !sys_sync_folder(f->sys, f->dir))) {
 		got = failed(why, "making", name);
 		ok = false;
 	}
