@@ -16,6 +16,7 @@ enum {
 	ENTRY_NOTICE = 32,  /* a notice about another message */
 	ENTRY_FINISH = 64,  /* finished, but must wait for the message it is about */
 	ENTRY_REMOVING = 128, /* its removal is under way */
+	ENTRY_UNSURE = 256,   /* a file that was there already: its content has not been verified */
 };
 enum { NO_ENTRY = 0 };
 
@@ -26,7 +27,8 @@ struct entry {
 	uint32_t next, prev;     /* in one of its segment's lists: slots of entries, 0: none */
 	uint32_t born;           /* second of the keeper's life in which it was found */
 	uint16_t segment;        /* number, 0: none */
-	uint8_t flags, rounds;   /* rounds: of notices stored, durable; 255 and more is 255 */
+	uint16_t flags;
+	uint8_t rounds;          /* of notices stored, durable; 255 and more is 255 */
 };
 
 struct journal_segment {

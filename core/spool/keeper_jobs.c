@@ -57,6 +57,7 @@ static void set_place(struct keeper *k, const struct entry *e, struct job *j)
 {
 	j->in_file = e->flags & ENTRY_FILE;
 	j->named = e->flags & ENTRY_NAMED;
+	j->unsure = e->flags & ENTRY_UNSURE;
 	j->pending = e->pending;
 	j->place = (struct ticket){ .home = TICKET_FILE, .serial = e->serial };
 	if (!j->in_file)
@@ -133,7 +134,7 @@ static void next_job(struct keeper *k, uint64_t serial)
 {
 	struct entry *e = index_find(&k->index, serial);
 	if (e)
-		e->flags &= (uint8_t)~ENTRY_BUSY;
+		e->flags &= (uint16_t)~ENTRY_BUSY;
 	for (struct job *j; (!e || !(e->flags & ENTRY_BUSY)) && (j = unblock(k, serial));) {
 		if (e && !(e->flags & ENTRY_GONE)) {
 			start(k, e, j);
@@ -220,6 +221,7 @@ static void answer_load(struct keeper *k, struct entry *e, struct job *j)
 		answer_absent(k, j);
 		return;
 	}
+	e->flags &= (uint16_t)~ENTRY_UNSURE;
 	for (const struct pending *p = e->pending; p; p = p->next)
 		if (p->row.result.rcpt < j->env->nrcpts)
 			result_apply(&j->env->rcpts[p->row.result.rcpt], &p->row);
@@ -260,10 +262,10 @@ static void answer_update(struct keeper *k, struct entry *e, struct job *j)
 static void answer_end(struct keeper *k, struct entry *e, struct job *j)
 {
 	if (e && j->ok) {
-		e->flags &= (uint8_t)~ENTRY_BUSY;
+		e->flags &= (uint16_t)~ENTRY_BUSY;
 		has_left(k, e);
 	} else if (e) {
-		e->flags &= (uint8_t)~ENTRY_REMOVING;
+		e->flags &= (uint16_t)~ENTRY_REMOVING;
 		if (!j->asked)
 			serials_add(&k->retry, e->serial);
 	}

@@ -32,8 +32,9 @@ static void take_up(struct keeper *k, struct found *f, const struct spool_envelo
 	e->at = f->at;
 	e->length = f->length;
 	e->rounds = f->rounds < UINT8_MAX ? (uint8_t)f->rounds : UINT8_MAX;
-	e->flags = (uint8_t)((f->number ? 0 : ENTRY_FILE) | (f->named ? ENTRY_NAMED : 0) |
-			     (f->foreign ? ENTRY_FOREIGN : 0) | (f->notice_of ? ENTRY_NOTICE : 0));
+	e->flags = (uint16_t)((f->number ? 0 : ENTRY_FILE) | (f->named ? ENTRY_NAMED : 0) |
+			     (f->foreign ? ENTRY_FOREIGN : 0) | (f->notice_of ? ENTRY_NOTICE : 0) |
+			      (f->number || env ? 0 : ENTRY_UNSURE));
 	if (f->number)
 		segment_link(&k->index, e, f->number);
 	entry_add_pending(&k->index, e, f->pending);

@@ -43,11 +43,12 @@ static void load(struct mover *m, struct job *j)
 	if (j->in_file) {
 		j->arena = arena_new();
 		enum file_verdict verdict = file_read(m->spool, j->serial, false, j->arena, &v, &why);
+		if (verdict == FILE_GOOD && j->unsure)
+			verdict = file_check_content(&v, &why);
 		j->ok = verdict == FILE_GOOD && !v.gone;
 		j->env = v.env;
 		j->gone = verdict == FILE_MISSING;
-		if (verdict == FILE_GOOD)
-			io_close(&v.fd);
+		io_close(&v.fd);
 		got = verdict == FILE_DAMAGED ? FETCH_DAMAGED : j->ok ? FETCH_OK : FETCH_FAILED;
 	} else {
 		got = spool_fetch(m->spool, &j->place, sizeof j->place, &stored, &why);

@@ -77,22 +77,25 @@ static void remove_unfinished(struct mover *m, uint64_t serial)
 
 enum file_found { FILE_IS_NOT, FILE_IS, FILE_UNKNOWN };
 
-/* Reads one file; adds it when it is a message. */
-static enum file_found find_file(struct mover *m, uint64_t serial, struct finds *finds)
+/* Reads one file; adds it when it is a message. Its content as well, when there is another copy to fall back on: a power
+ * cut may have kept the head of a file that was never synced, and not the rest. */
+static enum file_found find_file(struct mover *m, uint64_t serial, bool content_too, struct finds *finds)
 {
 	char name[FILE_NAME];
 	struct ost_why why = { "" };
 	struct file_view v;
 	struct arena *a = arena_new();
 	enum file_found found = FILE_IS_NOT;
-	switch (file_read(m->spool, serial, false, a, &v, &why)) {
+	enum file_verdict verdict = file_read(m->spool, serial, false, a, &v, &why);
+	if (verdict == FILE_GOOD && content_too)
+		verdict = file_check_content(&v, &why);
+	switch (verdict) {
 	case FILE_GOOD:
 		if (v.gone)
 			(void)sys_unlink(&m->spool->sys, m->spool->message, file_name(name, serial));
 		else
 			add_message(m, finds, v.env);
 		found = FILE_IS;
-		io_close(&v.fd);
 		break;
 	case FILE_UNFINISHED:
 		remove_unfinished(m, serial);
@@ -113,6 +116,7 @@ static enum file_found find_file(struct mover *m, uint64_t serial, struct finds 
 	case FILE_MISSING:
 		break;
 	}
+	io_close(&v.fd);
 	arena_destroy(&a);
 	return found;
 }
@@ -139,7 +143,7 @@ struct file_walk {
 static bool scan_file(void *ctx, uint64_t serial)
 {
 	struct file_walk *w = ctx;
-	find_file(w->mover, serial, &w->finds);
+	find_file(w->mover, serial, false, &w->finds);
 	send_files(w->mover, &w->finds, CHUNK);
 	return !w->mover->stopping(w->mover->ctx);
 }
@@ -172,7 +176,7 @@ void mover_read_files(struct mover *m, const struct job *j)
 {
 	struct finds finds = { 0 };
 	for (size_t i = 0; i < j->nserials; i++)
-		find_file(m, j->serials[i], &finds);
+		find_file(m, j->serials[i], false, &finds);
 	send_files(m, &finds, 1);
 	free(finds.items);
 }
@@ -218,7 +222,7 @@ static bool has_file(struct journal_walk *w, const struct record_head *h)
 	char name[FILE_NAME];
 	if (faccessat(m->spool->message, file_name(name, h->serial), F_OK, 0) != 0)
 		return false;
-	enum file_found found = find_file(m, h->serial, &w->finds);
+	enum file_found found = find_file(m, h->serial, true, &w->finds);
 	if (found == FILE_IS) {
 		m->owed_voids = mem_realloc_array(m->owed_voids, m->nowed + 1, sizeof *m->owed_voids);
 		m->owed_voids[m->nowed++] = (struct spool_void){ w->header->number, w->id, h->serial };

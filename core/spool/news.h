@@ -60,7 +60,7 @@ struct job {
 	bool asked;            /* by qmgr: answer it */
 	bool forced;           /* REMOVE: whatever its recipients' state */
 	/* where the message is, for LOAD, UPDATE, REMOVE, VOID, SET_ASIDE */
-	bool in_file, named;
+	bool in_file, named, unsure; /* unsure: its content is to be verified */
 	struct ticket place;
 	struct arena *arena;   /* of what follows */
 	struct spool_update *change; /* UPDATE */

@@ -66,10 +66,15 @@ static const struct keeper_events events = {
 
 struct stage *stage_new(uint64_t segment_size, uint64_t segment_count)
 {
+	return stage_at(scratch_spool(), segment_size, segment_count);
+}
+
+struct stage *stage_at(char *path, uint64_t segment_size, uint64_t segment_count)
+{
 	struct stage *s = MEM_NEW(struct stage);
 	struct ost_why why;
 	pthread_mutex_init(&s->hints.lock, NULL);
-	s->path = scratch_spool();
+	s->path = path;
 	s->arena = arena_new();
 	s->options = (struct spool_options){ .segment_size = segment_size, .segment_count = segment_count };
 	s->spool = spool_open(s->path, &s->options, &why);
@@ -114,11 +119,11 @@ void stage_close_writer(struct stage *s)
 	spool_writer_close(&s->writer);
 }
 
-/* Waits for something to do, at most 100 ms, and does it. */
+/* Waits for something to do, for a short while, and does it. */
 static void turn(struct stage *s)
 {
 	struct pollfd p = { .fd = keeper_fd(s->keeper), .events = POLLIN };
-	poll(&p, 1, 100);
+	poll(&p, 1, 10);
 	keeper_dispatch(s->keeper);
 }
 

@@ -30,6 +30,7 @@ struct stage {
 };
 
 struct stage *stage_new(uint64_t segment_size, uint64_t segment_count);
+struct stage *stage_at(char *path, uint64_t segment_size, uint64_t segment_count); /* a spool that is there */
 void stage_free(struct stage *);
 void stage_open_writer(struct stage *);
 void stage_close_writer(struct stage *);
