@@ -128,7 +128,7 @@ static const char *host(void)
 	return name;
 }
 
-static void emit(enum log_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *fmt, va_list ap)
 {
 	char text[LINE_MAX_BYTES], clean[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 256];
 	int saved = errno;
