@@ -95,7 +95,7 @@ static void a_missing_index_is_no_empty_table(void **state)
 {
 	(void)state;
 	struct ost_why why = { "" };
-	char expected[200];
+	char expected[600];
 	name_files("missing");
 	table_open(fix.view, spec, &why);
 	snprintf(expected, sizeof expected, "open database %s.db: No such file or directory", path);
@@ -112,7 +112,7 @@ static void an_index_that_is_older_than_its_source_is_used_with_a_warning(void *
 {
 	(void)state;
 	static const char *const entries[] = { "a=1", NULL };
-	char db[160], expected[300];
+	char db[160], expected[600];
 	name_files("aged");
 	snprintf(db, sizeof db, "%s.db", path);
 	assert_int_equal(index_build(ops(), path, entries, 0), 0);
@@ -146,7 +146,7 @@ static void the_text_stands_in_for_a_berkeley_file(void **state)
 {
 	(void)state;
 	static const uint32_t magics[] = { 0x00061561, 0x61150600, 0x00053162, 0x62310500 };
-	char db[160], expected[300];
+	char db[160], expected[600];
 	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
 		char name[32];
 		snprintf(name, sizeof name, "berkeley%zu", i);
