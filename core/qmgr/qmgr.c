@@ -40,6 +40,7 @@ static void on_scanned(void *ctx)
 {
 	struct qmgr *q = ctx;
 	CHECK_MAGIC(q, QMGR_MAGIC);
+	q->scanned = true;
 	log_debug("spool scanned: %u messages", HASH_COUNT(q->entries));
 }
 

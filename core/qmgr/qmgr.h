@@ -52,6 +52,7 @@ struct qmgr {
 	bool retried_turn;
 	struct schedule schedule;
 	uint64_t counts[ENTRY_STATES];
+	bool scanned;          /* recovery has been through the spool */
 	int64_t recipients;    /* in memory */
 	struct message_list stuck; /* a step about it failed: the next tick tries again */
 	struct answer load_answer, save_answer, delete_answer; /* of active messages (spool_events.c) */

@@ -22,6 +22,7 @@ struct process {
 	struct event_base *base;
 	struct qmgr *qmgr;
 	struct event *control, *keeper, *tick, *look, *due, *listeners[LISTENERS_MAX];
+	bool listening;
 	int64_t due_at;
 	bool agents_named, stop;
 };
@@ -152,17 +153,23 @@ static struct event *watch(struct process *p, int fd, short what, event_callback
 	return e;
 }
 
-static void watch_all(struct process *p)
+/* Commands are answered when recovery has been through the spool: until then a listing would not be the whole truth. */
+static void watch_listeners(struct process *p)
 {
 	const int *fds;
 	size_t n = worker_listeners(p->worker, &fds);
+	for (size_t i = 0; i < n && i < LISTENERS_MAX; i++)
+		p->listeners[i] = watch(p, fds[i], EV_READ, on_listener, 0);
+	p->listening = true;
+}
+
+static void watch_all(struct process *p)
+{
 	p->control = watch(p, worker_control_fd(p->worker), EV_READ, on_control, 0);
 	p->keeper = watch(p, keeper_fd(p->qmgr->keeper), EV_READ, on_keeper, 0);
 	p->tick = watch(p, -1, 0, on_tick, TICK);
 	p->look = watch(p, -1, 0, on_look, p->qmgr->settings.run_delay);
 	p->due = evtimer_new(p->base, on_due, p);
-	for (size_t i = 0; i < n && i < LISTENERS_MAX; i++)
-		p->listeners[i] = watch(p, fds[i], EV_READ, on_listener, 0);
 }
 
 static void unwatch_all(struct process *p)
@@ -232,6 +239,8 @@ static void run(struct process *p)
 		if (event_base_loop(p->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
 			log_fatal("the event loop failed");
 		more = qmgr_turn(p->qmgr);
+		if (p->qmgr->scanned && !p->listening)
+			watch_listeners(p);
 	}
 	unwatch_all(p);
 }

@@ -92,7 +92,7 @@ def test_sendmail_submits(make, sink, rootless):
     i.sendmail("-f", "me@example.test", "x@far.test", message="Subject: by hand\n\nhello\n")
     got = wait_for(lambda: sink.to("x@far.test"))[0]
     assert got.sender == "me@example.test"
-    assert "\r\nMessage-Id: <" in got.text and "\r\nDate: " in got.text and "\r\nFrom: me@example.test" in got.text
+    assert "\r\nMessage-Id: <" in got.text and "\r\nDate: " in got.text and "\r\nFrom: " in got.text
 
 
 def test_sendmail_while_the_system_is_down(make, sink, rootless):
