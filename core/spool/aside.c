@@ -17,7 +17,7 @@ void aside_bytes(struct spool *s, const char *folder, const struct segment_heade
 	char name[NAME];
 	snprintf(name, sizeof name, "%s-%08u-%08x-%08llx", folder, h->number, salt_id(&h->salt),
 		 (unsigned long long)from);
-	int fd = sys_create(&s->sys, s->corrupt, name);
+	int fd = sys_create(&s->sys, s->corrupt, name, false);
 	if (fd < 0 && errno == EEXIST) /* an earlier recovery was here */
 		return;
 	if (fd >= 0 && sys_pwrite(&s->sys, fd, bytes, (size_t)len, 0) && sys_fsync(&s->sys, fd) &&

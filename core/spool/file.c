@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "spool/file_wire.h"
 
-enum { SHIFT_CHUNK = 256 * 1024 };
-
 char *file_name(char name[FILE_NAME], uint64_t serial)
 {
 	char id[QUEUE_ID_SIZE];
@@ -29,7 +27,7 @@ static bool create_locked(struct message_file *f)
 {
 	for (int tries = 0; tries < 10; tries++) {
 		struct stat st;
-		f->fd = sys_create(&f->spool->sys, f->dir, f->name);
+		f->fd = sys_create(&f->spool->sys, f->dir, f->name, false);
 		if (f->fd < 0)
 			return false;
 		if (sys_lock(f->fd) && fstat(f->fd, &st) == 0 && st.st_nlink > 0)
@@ -67,41 +65,21 @@ static void make_start(const struct message_file *f, const struct record_head *h
 	record_head_put(start + FILE_HEADER, h, &f->salt);
 }
 
-/* Moves the streamed content further back, when the prefix is larger than the room in front of it. */
-static bool shift_content(struct message_file *f, uint64_t by)
-{
-	char *chunk = mem_alloc(SHIFT_CHUNK);
-	bool ok = true;
-	for (uint64_t end = f->at; ok && end > FILE_STREAM_AT;) {
-		uint64_t n = end - FILE_STREAM_AT < SHIFT_CHUNK ? end - FILE_STREAM_AT : SHIFT_CHUNK;
-		end -= n;
-		ok = io_pread_full(f->fd, chunk, (size_t)n, (off_t)end) &&
-		     sys_pwrite(&f->spool->sys, f->fd, chunk, (size_t)n, end + by);
-	}
-	int error = errno;
-	free(chunk);
-	errno = error;
-	f->at += by;
-	return ok;
-}
-
 bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, struct sum content_sum, const char *body,
 	       uint32_t body_len)
 {
 	const struct sys *sys = &f->spool->sys;
-	uint64_t room = FILE_STREAM_AT - FILE_HEADER - RECORD_HEAD, content = FILE_STREAM_AT, len = f->at - FILE_STREAM_AT;
-	if (prefix_len > room) {
-		uint64_t by = round_up(prefix_len - room, RECORD_BORDER);
-		if (!shift_content(f, by))
-			return false;
-		content += by;
+	uint64_t len = f->at - FILE_STREAM_AT;
+	if (prefix_len > FILE_STREAM_AT - FILE_HEADER - RECORD_HEAD) {
+		errno = EMSGSIZE;
+		return false;
 	}
 	struct record_head h = {
 		.kind = RECORD_MESSAGE,
 		.serial = f->serial,
 		.sequence = 1,
 		.at = FILE_HEADER,
-		.content_off = (uint32_t)(content - prefix_len - FILE_HEADER),
+		.content_off = (uint32_t)(FILE_STREAM_AT - prefix_len - FILE_HEADER),
 		.prefix_len = prefix_len,
 		.content_len = len + prefix_len,
 		.body_len = body_len,
@@ -110,7 +88,7 @@ bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, 
 	};
 	char start[FILE_HEADER + RECORD_HEAD];
 	make_start(f, &h, start);
-	return (prefix_len == 0 || sys_pwrite(sys, f->fd, prefix, prefix_len, content - prefix_len)) &&
+	return (prefix_len == 0 || sys_pwrite(sys, f->fd, prefix, prefix_len, FILE_STREAM_AT - prefix_len)) &&
 	       sys_pwrite(sys, f->fd, body, body_len, f->at) && sys_pwrite(sys, f->fd, start, sizeof start, 0);
 }
 

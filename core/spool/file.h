@@ -8,7 +8,11 @@
 #include "spool/envelope.h"
 #include "spool/home.h"
 
-enum { FILE_HEADER = 128, FILE_NAME = 32, FILE_STREAM_AT = 8192 };
+enum {
+	FILE_HEADER = 128,
+	FILE_NAME = 32,
+	FILE_STREAM_AT = 64 * 1024, /* streamed content: in front of it is room for a prefix, as a hole */
+};
 
 /* ---- writing: under the file's lock ----------------------------------------------------------------------------- */
 

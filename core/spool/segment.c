@@ -141,7 +141,7 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 {
 	char name[SEGMENT_NAME], fresh[SEGMENT_NAME + 8];
 	snprintf(fresh, sizeof fresh, "%s.new", segment_name(name, number));
-	int fd = sys_create(f->sys, f->dir, fresh);
+	int fd = sys_create(f->sys, f->dir, fresh, true);
 	if (fd < 0 && errno == EEXIST) /* another process is at it, or died there: the keeper removes it */
 		return SEGMENT_NONE_FREE;
 	if (fd < 0)

@@ -112,7 +112,7 @@ bool serial_create(int root, const struct sys *sys, struct ost_why *why)
 	if (faccessat(root, "serial", F_OK, 0) == 0)
 		return true;
 	sys_unlink(sys, root, "serial.new");
-	int fd = sys_create(sys, root, "serial.new");
+	int fd = sys_create(sys, root, "serial.new", true);
 	char page[FILE_SIZE] = { 0 };
 	struct wire w;
 	wire_put(&w, 1);

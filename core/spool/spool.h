@@ -58,7 +58,9 @@ uint64_t spool_draft_serial(const struct spool_draft *);
 /* Appends content (wire lines ending in LF alone, no dot-stuffing). Errors are sticky and answered by the commit. */
 void spool_draft_write(struct spool_draft *, const void *p, size_t n);
 uint64_t spool_draft_size(const struct spool_draft *);
-/* Puts bytes in front of all content: the Received header that is known only at the end. Once, before the commit. */
+/* Puts bytes in front of all content: the Received header that is known only at the end. Once, before the
+ * commit; at most SPOOL_PREPEND_MAX bytes, or the commit fails. */
+enum { SPOOL_PREPEND_MAX = 60000 };
 void spool_draft_prepend(struct spool_draft *, const void *p, size_t n);
 /* Stores envelope and content; the record's serial and size are the draft's. Not blocking for longer than it takes to
  * queue, unless this thread becomes the leader of a batch or the message is in a file; done() is called exactly once,

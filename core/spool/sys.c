@@ -23,11 +23,11 @@ static bool step(const struct sys *s, const struct sys_call *call, bool *torn)
 	return answer == 0;
 }
 
-int sys_create(const struct sys *s, int dir, const char *name)
+int sys_create(const struct sys *s, int dir, const char *name, bool readable)
 {
 	if (!step(s, &(struct sys_call){ .step = SYS_CREATE, .fd = dir, .name = name }, NULL))
 		return -1;
-	return openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(dir, name, (readable ? O_RDWR : O_WRONLY) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 /* A death in the middle of a write: the first half is there. */

@@ -31,7 +31,8 @@ struct sys {
 };
 
 /* All answer as the system call does, true or a descriptor for success, with errno otherwise. */
-int sys_create(const struct sys *, int dir, const char *name); /* O_EXCL, 0600, read and write; -1 */
+/* O_EXCL, 0600; readable as well, or for writing alone (a sandboxed writer may not read message files); -1. */
+int sys_create(const struct sys *, int dir, const char *name, bool readable);
 bool sys_pwritev(const struct sys *, int fd, struct iovec *iov, int count, uint64_t at); /* all of it; changes iov */
 bool sys_pwrite(const struct sys *, int fd, const void *p, size_t n, uint64_t at);
 bool sys_datasync(const struct sys *, int fd);

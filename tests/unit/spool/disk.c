@@ -120,8 +120,12 @@ static void note_content(struct disk *d, struct act *a, int fd, uint64_t at, uin
 	a->len = len;
 	a->bytes = d->used;
 	assert(d->used + len <= BYTES_MAX);
-	ssize_t n = len ? pread(fd, d->bytes + d->used, len, (off_t)at) : 0;
+	char link[64];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd); /* the descriptor may be for writing alone */
+	int again = open(link, O_RDONLY);
+	ssize_t n = len ? pread(again, d->bytes + d->used, len, (off_t)at) : 0;
 	assert(n >= 0);
+	close(again);
 	memset(d->bytes + d->used + n, 0, len - (size_t)n);
 	d->used += len;
 }

@@ -134,6 +134,11 @@ static void small_and_large_are_stored_whole(void **state)
 			assert_stored(f, &t, sizes[i], n, prefixes[p]);
 		}
 	free(long_prefix);
+	char *endless = mem_alloc(SPOOL_PREPEND_MAX + 6000);
+	memset(endless, 'p', SPOOL_PREPEND_MAX + 5999);
+	endless[SPOOL_PREPEND_MAX + 5999] = '\0';
+	assert_int_equal(store(f, 300000, 1, endless), SPOOL_FAILED);
+	free(endless);
 }
 
 static void serials_are_never_given_twice(void **state)
@@ -229,10 +234,10 @@ static void flipped_bytes_are_seen(void **state)
 		assert_int_equal(got, FETCH_DAMAGED);
 	}
 	char x = '!';
-	assert_int_equal(pwrite(big, &x, 1, 50000), 1);
+	assert_int_equal(pwrite(big, &x, 1, 100000), 1);
 	assert_int_equal(spool_fetch(f->spool, &large, sizeof large, &m, &why), FETCH_DAMAGED);
 	spool_stored_free(&m);
-	assert_int_equal(ftruncate(big, 60000), 0);
+	assert_int_equal(ftruncate(big, 110000), 0);
 	assert_int_equal(spool_fetch(f->spool, &large, sizeof large, &m, &why), FETCH_DAMAGED);
 	spool_stored_free(&m);
 	close(fd);
