@@ -9,7 +9,7 @@
 #include "ostler/host.h"
 #include "shared/braces.h"
 #include "shared/text_lines.h"
-#include "tables/regexp/rules.h"
+#include "rules.h"
 
 struct regexp {
 	struct rules rules;
