@@ -145,7 +145,7 @@ static void put_headers(struct buf *b, const struct notice_text *t)
 	mail_date(date, t->now);
 	buf_printf(b, "Received: by %s (%s)\n\tid %s; %s\n", s->myhostname, s->mail_name, t->own_id, date);
 	buf_printf(b, "Date: %s\n", date);
-	buf_printf(b, "From: MAILER-DAEMON@%s (Mail Delivery System)\n", s->myorigin);
+	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\n", s->myorigin);
 	buf_printf(b, "Subject: %s\nTo: ", t->postmaster ? k->copy_subject : k->subject);
 	put_address(b, t->to);
 	buf_printf(b, "\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n");
@@ -166,7 +166,8 @@ static void put_explanation(struct buf *b, const struct notice_text *t)
 	if (t->request->kind == NOTICE_DELAY)
 		buf_printf(b, "It will be tried until %s.\n",
 			   mail_date(date, t->env->arrival + t->settings->lifetime));
-	buf_puts(b, "\nFor assistance, please write to postmaster, and include this report.\n\n");
+	buf_puts(b, "\nFor assistance, please write to postmaster, and include this report.\n\n"
+		    "                   The mail system\n\n");
 	for (size_t i = 0; i < t->request->nrcpts; i++) {
 		const struct notice_rcpt *r = &t->request->rcpts[i];
 		buf_reset(&line);
@@ -174,8 +175,9 @@ static void put_explanation(struct buf *b, const struct notice_text *t)
 		put_address(&line, r->address);
 		buf_puts(&line, ">: ");
 		put_clean(&line, r->reason ? r->reason : "no reason was given");
+		if (i > 0)
+			buf_putc(b, '\n');
 		put_wrapped(b, 0, buf_str(&line), "    ");
-		buf_putc(b, '\n');
 	}
 	buf_free(&line);
 }

@@ -201,6 +201,8 @@ static bool store_letter(struct spool_writer *w, const struct notice_settings *s
 		ok = commit(&draft, &t, l);
 	spool_draft_discard(&draft);
 	if (ok)
+		log_info("%s: message-id=%s", own_id, t.message_id);
+	if (ok)
 		log_info("%s: %s: %s", queue_id, kind_word(q->kind, l->postmaster), own_id);
 	return ok;
 }
