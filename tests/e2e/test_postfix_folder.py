@@ -82,7 +82,7 @@ try:
             line = (p / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"--worker" in line and b"smtpd" in line:
+        if b"--worker" in line and b"smtpd" in line and os.readlink(p / "ns/mnt") == os.readlink("/proc/self/ns/mnt"):
             uid = [l for l in (p / "status").read_text().splitlines() if l.startswith("Uid:")][0].split()[1]
             assert int(uid) == postfix.pw_uid, uid
             root = os.readlink(p / "root")
