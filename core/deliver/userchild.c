@@ -15,6 +15,8 @@
 #include "ipc/protocol.h"
 #include "module/module.h"
 
+enum { SYNC_THREADS = 16 };
+
 /* What the child runs: set in prepare(), constant afterwards. */
 static const struct ost_transport_ops *ops;
 static const void *config;
@@ -32,7 +34,7 @@ static bool user_prepare(struct worker *w, struct ost_why *why)
 	return config != NULL;
 }
 
-static void do_group(const struct worker_user *user, struct ost_user_job *jobs, size_t n)
+static void do_group(const struct worker_user *user, struct ost_user_job *jobs, size_t n, struct syncer *syncer)
 {
 	int home_fd = *user->home ? open(user->home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	int error = *user->home ? errno : ENOENT;
@@ -43,7 +45,7 @@ static void do_group(const struct worker_user *user, struct ost_user_job *jobs, 
 		jobs[i].uid = user->uid;
 		jobs[i].gid = user->gid;
 	}
-	user_run(ops, config, jobs, n);
+	user_run(ops, config, jobs, n, syncer);
 	io_close(&home_fd);
 }
 
@@ -67,11 +69,12 @@ static int user_serve(struct worker *w)
 {
 	struct ipc_link *link = worker_job_link(w);
 	struct ost_user_job *jobs = mem_realloc_array(NULL, USER_BATCH, sizeof *jobs);
+	struct syncer *syncer = syncer_new(SYNC_THREADS);
 	struct arena *a = arena_new();
 	size_t n = 0;
 	worker_ready(w);
 	while (take_group(link, a, jobs, &n)) {
-		do_group(worker_user(w), jobs, n);
+		do_group(worker_user(w), jobs, n, syncer);
 		bool alive = userwire_answer(link, jobs, n);
 		for (size_t i = 0; i < n; i++) {
 			io_close(&jobs[i].message_fd);
@@ -82,6 +85,7 @@ static int user_serve(struct worker *w)
 			break;
 	}
 	arena_destroy(&a);
+	syncer_destroy(&syncer);
 	free(jobs);
 	return 0;
 }

@@ -21,7 +21,7 @@
 
 #define USERJOBS_MAGIC 0x55736a6fu
 
-/* How many groups of one user's jobs are under way at a time: more, smaller groups wait less, fewer share more. */
+/* How many groups of one user's jobs are under way in children at a time: more, smaller groups wait less, fewer share more. */
 enum { PARALLEL = 4 };
 static const int64_t answer_time = 600 * CLOCK_SECOND;
 
@@ -41,9 +41,8 @@ struct waiter { /* one job of a call */
 
 struct group { /* the jobs of one user; there while somebody waits for it */
 	struct group *next;
-	enum ost_user_kind kind;
-	char *name;
-	uint32_t uid, gid;
+	struct ost_user_request user; /* kind, name, uid, gid */
+	char *name;                   /* its memory */
 	struct waiter *first, **last; /* not yet taken up */
 	unsigned running, users;      /* batches under way; jobs that wait or are under way */
 };
@@ -206,7 +205,7 @@ static void run_here(struct userjobs *u, struct batch *b)
 			b->jobs[i].gid = gid;
 		}
 		if (b->n > 0)
-			user_run(u->agent->ops, u->config, b->jobs, b->n);
+			user_run(u->agent->ops, u->config, b->jobs, b->n, NULL);
 		for (size_t i = 0; i < b->n; i++)
 			*b->w[i]->done = b->jobs[i].done;
 		close_jobs(b);
@@ -312,20 +311,24 @@ static void run_remote(struct userjobs *u, struct batch *b)
 
 /* ---- who runs it ----------------------------------------------------------------------------------------------------- */
 
+static bool same_user(const struct ost_user_request *a, const struct ost_user_request *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	return a->kind == OST_USER_IDS ? a->uid == b->uid && a->gid == b->gid :
+					 strcmp(request_name(a), request_name(b)) == 0;
+}
+
 /* The group of this user, made when it is not there. The lock is held. */
 static struct group *group_of(struct userjobs *u, const struct ost_user_request *r)
 {
 	struct group *g = u->groups;
-	while (g && !(g->kind == r->kind &&
-		      (r->kind == OST_USER_IDS ? g->uid == r->uid && g->gid == r->gid :
-						 strcmp(g->name, request_name(r)) == 0)))
+	while (g && !same_user(&g->user, r))
 		g = g->next;
 	if (!g) {
 		g = MEM_NEW(struct group);
-		g->kind = r->kind;
 		g->name = mem_strdup(request_name(r));
-		g->uid = r->uid;
-		g->gid = r->gid;
+		g->user = (struct ost_user_request){ .kind = r->kind, .name = g->name, .uid = r->uid, .gid = r->gid };
 		g->last = &g->first;
 		g->next = u->groups;
 		u->groups = g;
@@ -363,10 +366,7 @@ static void run_batch(struct userjobs *u, struct group *g)
 	b->n = n;
 	g->running++;
 	pthread_mutex_unlock(&u->lock);
-	if (u->broker)
-		run_remote(u, b);
-	else
-		run_here(u, b);
+	run_remote(u, b);
 	free(b);
 	pthread_mutex_lock(&u->lock);
 	g->running--;
@@ -387,11 +387,29 @@ static struct group *group_to_run(const struct waiter *w, size_t n)
 	return NULL;
 }
 
-void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
+/* Rootless: this thread does its own jobs, side by side with the others. The kernel shares what their syncs have in common. */
+static void run_own(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done,
+		    size_t n)
+{
+	struct waiter w[USER_BATCH];
+	struct batch *b = mem_alloc(sizeof *b);
+	for (size_t at = 0; at < n;) {
+		for (b->n = 0; at < n && b->n < USER_BATCH && (b->n == 0 || same_user(b->w[0]->request, &r[at])); at++) {
+			w[b->n] = (struct waiter){ .delivery = d, .request = &r[at], .done = &done[at] };
+			b->w[b->n] = &w[b->n];
+			b->n++;
+		}
+		run_here(u, b);
+	}
+	free(b);
+}
+
+/* In children: this thread's jobs wait together with those of others, and whoever finds a group to run runs it. */
+static void run_shared(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done,
+		       size_t n)
 {
 	struct call call = { .left = n };
 	struct waiter *w = mem_zalloc((n + 1) * sizeof *w);
-	CHECK_MAGIC(u, USERJOBS_MAGIC);
 	pthread_cond_init(&call.wake, NULL);
 	pthread_mutex_lock(&u->lock);
 	for (size_t i = 0; i < n; i++) {
@@ -412,4 +430,13 @@ void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_
 	pthread_mutex_unlock(&u->lock);
 	pthread_cond_destroy(&call.wake);
 	free(w);
+}
+
+void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
+{
+	CHECK_MAGIC(u, USERJOBS_MAGIC);
+	if (u->broker)
+		run_shared(u, d, r, done, n);
+	else
+		run_own(u, d, r, done, n);
 }

@@ -3,14 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/magic.h"
+#include "base/mem.h"
+#include "deliver/crew.h"
 
 void user_job_init(struct ost_user_job *j)
 {
@@ -30,63 +34,154 @@ void user_failed(struct ost_user_done *done, enum ost_delivered status, const ch
 }
 
 /* A full disk is the one failure that has a DSN code of its own. */
-static void sync_failed(struct ost_user_job *j)
+static void sync_failed(struct ost_user_job *j, int error)
 {
 	char text[128];
-	int error = errno;
 	user_failed(&j->done, OST_DEFERRED, error == ENOSPC || error == EDQUOT ? "4.2.2" : "4.3.0",
 		    "cannot write to stable storage: %s", strerror_r(error, text, sizeof text));
 }
 
-/* Starts all the writing first, so that the file system commits it together; then waits for each. */
-static void sync_files(struct ost_user_job *jobs, size_t n)
+/* ---- syncs side by side ------------------------------------------------------------------------------------------------ */
+
+struct sync { /* one fsync() that has been asked for */
+	struct together *together;
+	int fd, error; /* error: errno, or 0 */
+};
+
+struct together { /* a caller that waits for several */
+	pthread_mutex_t lock; /* guards left */
+	pthread_cond_t done;
+	size_t left;
+};
+
+struct syncer {
+	struct crew *crew;
+};
+
+static void sync_one(struct sync *s)
 {
-	for (size_t i = 0; n > 1 && i < n; i++)
-		if (jobs[i].done.status == OST_SENT && jobs[i].file_fd >= 0)
-			sync_file_range(jobs[i].file_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-	for (size_t i = 0; i < n; i++) {
-		if (jobs[i].done.status == OST_SENT && jobs[i].file_fd >= 0 && fsync(jobs[i].file_fd) < 0)
-			sync_failed(&jobs[i]);
-		io_close(&jobs[i].file_fd);
+	s->error = fsync(s->fd) < 0 ? errno : 0;
+}
+
+static void run_sync(void *ctx, void *job)
+{
+	struct sync *s = job;
+	struct together *t = s->together;
+	(void)ctx;
+	sync_one(s);
+	pthread_mutex_lock(&t->lock);
+	if (--t->left == 0)
+		pthread_cond_signal(&t->done);
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct syncer *syncer_new(size_t threads)
+{
+	struct syncer *y = MEM_NEW(struct syncer);
+	y->crew = crew_new(threads, run_sync, NULL);
+	return y;
+}
+
+void syncer_destroy(struct syncer **yp)
+{
+	if (*yp) {
+		crew_destroy(&(*yp)->crew);
+		free(*yp);
 	}
+	*yp = NULL;
+}
+
+/* All of them; the first in this thread. */
+static void sync_all(struct syncer *y, struct sync *list, size_t n)
+{
+	struct together t = { .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .left = n - 1 };
+	void *others[USER_BATCH];
+	for (size_t i = 1; i < n; i++) {
+		list[i].together = &t;
+		if (y)
+			others[i - 1] = &list[i];
+		else
+			sync_one(&list[i]);
+	}
+	if (y && n > 1)
+		crew_add_all(y->crew, others, n - 1);
+	if (n > 0)
+		sync_one(&list[0]);
+	pthread_mutex_lock(&t.lock);
+	while (y && n > 1 && t.left > 0)
+		pthread_cond_wait(&t.done, &t.lock);
+	pthread_mutex_unlock(&t.lock);
+}
+
+/* ---- the jobs ------------------------------------------------------------------------------------------------------------ */
+
+static bool wants_sync(const struct ost_user_job *j, int fd)
+{
+	return j->done.status == OST_SENT && fd >= 0;
+}
+
+/* Starts all the writing first, so that the file system commits it together. */
+static void sync_files(struct ost_user_job *jobs, size_t n, struct syncer *y)
+{
+	struct sync list[USER_BATCH];
+	size_t of[USER_BATCH], count = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!wants_sync(&jobs[i], jobs[i].file_fd))
+			continue;
+		if (n > 1)
+			sync_file_range(jobs[i].file_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		of[count] = i;
+		list[count++] = (struct sync){ .fd = jobs[i].file_fd };
+	}
+	sync_all(y, list, count);
+	for (size_t k = 0; k < count; k++)
+		if (list[k].error)
+			sync_failed(&jobs[of[k]], list[k].error);
+	for (size_t i = 0; i < n; i++)
+		io_close(&jobs[i].file_fd);
+}
+
+/* Where a folder is in the list already, or its end. */
+static size_t find_folder(const struct stat *seen, size_t count, const struct stat *st)
+{
+	size_t k = 0;
+	while (k < count && (seen[k].st_ino != st->st_ino || seen[k].st_dev != st->st_dev))
+		k++;
+	return k;
 }
 
 /* Each distinct folder once. */
-static void sync_folders(struct ost_user_job *jobs, size_t n)
+static void sync_folders(struct ost_user_job *jobs, size_t n, struct syncer *y)
 {
+	struct sync list[USER_BATCH];
 	struct stat seen[USER_BATCH];
-	bool good[USER_BATCH];
-	size_t folders = 0;
+	size_t of[USER_BATCH] = { 0 }, count = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct stat st = { 0 };
-		size_t at = folders;
-		if (jobs[i].done.status != OST_SENT || jobs[i].dir_fd < 0) {
-			io_close(&jobs[i].dir_fd);
+		if (!wants_sync(&jobs[i], jobs[i].dir_fd))
 			continue;
+		struct stat st;
+		if (n > 1 && fstat(jobs[i].dir_fd, &st) < 0)
+			st = (struct stat){ .st_ino = i }; /* not known: a folder of its own */
+		of[i] = n > 1 ? find_folder(seen, count, &st) : 0;
+		if (of[i] == count) {
+			if (n > 1)
+				seen[count] = st;
+			list[count++] = (struct sync){ .fd = jobs[i].dir_fd };
 		}
-		bool ok = fstat(jobs[i].dir_fd, &st) == 0;
-		for (size_t k = 0; ok && k < folders; k++)
-			if (seen[k].st_ino == st.st_ino && seen[k].st_dev == st.st_dev)
-				at = k;
-		if (at == folders) {
-			ok = ok && fsync(jobs[i].dir_fd) == 0;
-			if (!ok)
-				sync_failed(&jobs[i]);
-			seen[folders] = st;
-			good[folders++] = ok;
-		} else if (!good[at]) {
-			errno = EIO;
-			sync_failed(&jobs[i]);
-		}
+	}
+	sync_all(y, list, count);
+	for (size_t i = 0; i < n; i++) {
+		if (wants_sync(&jobs[i], jobs[i].dir_fd) && list[of[i]].error)
+			sync_failed(&jobs[i], list[of[i]].error);
 		io_close(&jobs[i].dir_fd);
 	}
 }
 
-void user_run(const struct ost_transport_ops *ops, const void *config, struct ost_user_job *jobs, size_t n)
+void user_run(const struct ost_transport_ops *ops, const void *config, struct ost_user_job *jobs, size_t n, struct syncer *y)
 {
 	assert(n > 0 && n <= USER_BATCH && ops->user_write && ops->user_publish);
 	ops->user_write(config, jobs, n);
-	sync_files(jobs, n);
+	sync_files(jobs, n, y);
 	ops->user_publish(config, jobs, n);
-	sync_folders(jobs, n);
+	sync_folders(jobs, n, y);
 }

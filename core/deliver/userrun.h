@@ -10,8 +10,15 @@ enum { USER_BATCH = 64 }; /* most jobs in one group */
 
 /* Presets what a job starts with. */
 void user_job_init(struct ost_user_job *);
-/* Does them all; each job's done says how it went. Its descriptors file_fd and dir_fd are closed. */
-void user_run(const struct ost_transport_ops *, const void *config, struct ost_user_job *jobs, size_t n);
+
+/* Threads that wait for the disk side by side, so that the file system and the device do several syncs at once. */
+struct syncer;
+struct syncer *syncer_new(size_t threads);
+void syncer_destroy(struct syncer **);
+
+/* Does them all; each job's done says how it went. Its descriptors file_fd and dir_fd are closed. syncer NULL: one sync after
+ * the other. */
+void user_run(const struct ost_transport_ops *, const void *config, struct ost_user_job *jobs, size_t n, struct syncer *);
 /* Sets a failure. */
 void user_failed(struct ost_user_done *, enum ost_delivered, const char *dsn, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
