@@ -80,7 +80,7 @@ const struct cleanup_reply *cleanup_reply(enum cleanup_status status)
 	static const struct cleanup_reply replies[CLEANUP_STATUS_COUNT] = {
 		[CLEANUP_OK] = { 250, "2.0.0", "Ok" },
 		[CLEANUP_TOO_BIG] = { 552, "5.3.4", "Error: message file too big" },
-		[CLEANUP_HOPS] = { 554, "5.4.6", "Error: too many hops" },
+		[CLEANUP_HOPS] = { 554, "5.4.0", "Error: too many hops" },
 		[CLEANUP_ALIASES] = { 451, "4.6.0", "Alias expansion error" },
 		[CLEANUP_NO_RCPTS] = { 554, "5.5.1", "Error: no valid recipients" },
 	};

@@ -62,6 +62,17 @@ static bool is_double_bounce(const struct resolver *r, const char *address)
 	       strcasecmp(domain, r->myorigin) == 0;
 }
 
+/* Local names that every mail system has, whatever its tables say. */
+static bool is_system_name(const char *address)
+{
+	static const char *const names[] = { "postmaster", "mailer-daemon", "double-bounce" };
+	size_t n = address_local_len(address);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strlen(names[i]) == n && strncasecmp(address, names[i], n) == 0)
+			return true;
+	return false;
+}
+
 enum rcpt_exists resolver_exists(const struct resolver *r, struct arena *a, const char *address,
 				 const struct resolved *where, struct rcpt_answer *out)
 {
@@ -86,7 +97,7 @@ enum rcpt_exists resolver_exists(const struct resolver *r, struct arena *a, cons
 	const struct maps *const rewriting[] = { r->recipient_canonical, r->canonical, r->virtual_alias };
 	bool own = where->address_class == CLASS_LOCAL;
 	address = rewrite_complete(r, a, *address ? address : r->empty_recipient);
-	if (is_double_bounce(r, where->recipient))
+	if (is_double_bounce(r, where->recipient) || (own && is_system_name(where->recipient)))
 		return RCPT_EXISTS;
 	enum ost_found found = listed(r, a, rewriting, 3, address, own);
 	if (found == OST_NOTFOUND && strcasecmp(address, where->recipient) != 0)

@@ -2,7 +2,7 @@
  * The command table, what holds for all commands, and the commands that begin no message. */
 #include "smtpd/command.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -61,15 +61,36 @@ unsigned command_ehlo_bit(const char *word)
 
 /* ---- the greeting ---- */
 
+enum { SHOWN_MAX = 100 }; /* bytes of a client's input that the log shows */
+
+/* Input for the log, control bytes as C writes them: \r, \n, \ooo. size: room for four bytes each. */
+static const char *escaped(char *out, size_t size, const char *text, size_t len)
+{
+	static const char special[] = "\a\b\t\n\v\f\r";
+	size_t at = 0;
+	for (size_t i = 0; i < len && i < SHOWN_MAX && at + 5 < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		const char *found = c ? strchr(special, c) : NULL;
+		if (c == '\\' || found)
+			at += (size_t)snprintf(out + at, size - at, "\\%c", found ? "abtnvfr"[found - special] : '\\');
+		else if (c < 0x20 || c >= 0x7f)
+			at += (size_t)snprintf(out + at, size - at, "\\%03o", c);
+		else
+			out[at++] = (char)c;
+	}
+	out[at] = '\0';
+	return out;
+}
+
 /* Bytes from a client that has not been spoken to yet: it does not listen. */
 static bool early_talker(struct session *s)
 {
-	char seen[100], clean[101];
+	char seen[SHOWN_MAX], clean[SHOWN_MAX * 4 + 8];
 	ssize_t n = recv(s->fd, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return false;
 	log_info("improper command pipelining after CONNECT from %s: %s", s->peer.namaddr,
-		 sanitize_into(clean, sizeof clean, seen, (size_t)n, SANITIZE_LOG));
+		 escaped(clean, sizeof clean, seen, (size_t)n));
 	return true;
 }
 
@@ -171,7 +192,8 @@ static void unknown_command(struct session *s, const struct words *w)
 	s->where = "UNKNOWN";
 	s->counts[COMMAND_COUNT].all++;
 	if (forbidden(s, w)) {
-		log_warning("non-SMTP command from %s: %.*s", s->peer.namaddr, (int)(w->len < 100 ? w->len : 100), w->line);
+		char clean[SHOWN_MAX * 4 + 8];
+		log_warning("non-SMTP command from %s: %s", s->peer.namaddr, escaped(clean, sizeof clean, w->line, w->len));
 		reply(s, "221 2.7.0 Error: I can break rules, too. Goodbye.");
 		session_finish(s);
 		return;
@@ -185,11 +207,10 @@ static bool out_of_turn(struct session *s, const struct command *c)
 {
 	if (s->protocol == PROTO_ESMTP && !(c->flags & MUST_BE_LAST))
 		return false;
-	char clean[101];
-	size_t left = session_unread(s);
+	char clean[SHOWN_MAX * 4 + 8];
 	if (!s->ill_pipelining)
 		log_info("improper command pipelining after %s from %s: %s", c->name, s->peer.namaddr,
-			 sanitize_into(clean, sizeof clean, s->in.data + s->in_at, left, SANITIZE_LOG));
+			 escaped(clean, sizeof clean, s->in.data + s->in_at, session_unread(s)));
 	s->ill_pipelining = true;
 	if (!s->server->forbid_pipelining)
 		return false;

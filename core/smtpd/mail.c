@@ -57,7 +57,8 @@ static enum path_outcome read_path(struct session *s, struct arena *a, const str
 		address_parse_path(a, text, (size_t)(end - text), s->server->strict_rfc821, &out->address, &used);
 	const char *rest = text + used;
 	if (got != ADDRESS_OK || (rest < end && !ascii_space((unsigned char)*rest)) || !address_sane(s, out->address)) {
-		log_bad_address(s, text, (size_t)(end - text));
+		if (*text != '<' || memchr(text, '>', (size_t)(end - text)))
+			log_bad_address(s, text, (size_t)(end - text));
 		return PATH_BAD_ADDRESS;
 	}
 	words_split(&out->params, rest, (size_t)(end - rest));
