@@ -98,9 +98,10 @@ static void add_list(struct self *s, struct arena *a, const char *list)
 	for (const char **word = cfg_split(a, list); *word; word++) {
 		if (strcasecmp(*word, "all") == 0)
 			add_interfaces(s);
-		else if (strcasecmp(*word, "loopback-only") == 0)
-			continue; /* self_is_loopback() */
-		else
+		else if (strcasecmp(*word, "loopback-only") == 0) {
+			add_word(s, "127.0.0.1");
+			add_word(s, "::1");
+		} else
 			add_word(s, *word);
 	}
 }

@@ -158,16 +158,21 @@ static enum outcome act_prepend(const struct action *a)
 	return OUTCOME_DUNNO;
 }
 
+/* WARN and INFO: the table's text, or what was looked up. */
+static enum outcome remark(const struct action *a, const char *what)
+{
+	log_whatsup(a->c->s, what, *a->text ? a->text : arena_printf(a->c->arena, "<%s>: %s", a->name, a->kind));
+	return OUTCOME_DUNNO;
+}
+
 static enum outcome act_warn(const struct action *a)
 {
-	note(a, "warn", "");
-	return OUTCOME_DUNNO;
+	return remark(a, "warn");
 }
 
 static enum outcome act_info(const struct action *a)
 {
-	note(a, "info", "");
-	return OUTCOME_DUNNO;
+	return remark(a, "info");
 }
 
 static const struct {

@@ -314,7 +314,7 @@ static void set_helo(struct session *s, const struct words *w)
 }
 
 /* What HELO and EHLO have in common; false: answered already. */
-static bool hello(struct session *s, struct words *w, const char *verb, enum protocol protocol)
+static bool hello(struct session *s, struct words *w, const char *verb)
 {
 	if (w->count < 2) {
 		reply(s, "501 Syntax: %s hostname", verb);
@@ -331,13 +331,12 @@ static bool hello(struct session *s, struct words *w, const char *verb, enum pro
 	}
 	free(old);
 	session_reset_transaction(s);
-	s->protocol = protocol;
 	return true;
 }
 
 static bool cmd_helo(struct session *s, struct words *w)
 {
-	if (!hello(s, w, "HELO", PROTO_SMTP))
+	if (!hello(s, w, "HELO"))
 		return false;
 	reply(s, "250 %s", s->server->myhostname);
 	return true;
@@ -346,9 +345,10 @@ static bool cmd_helo(struct session *s, struct words *w)
 static bool cmd_ehlo(struct session *s, struct words *w)
 {
 	const struct server *srv = s->server;
-	if (!hello(s, w, "EHLO", PROTO_ESMTP))
+	if (!hello(s, w, "EHLO"))
 		return false;
-	unsigned hidden = srv->ehlo_hidden | (srv->vrfy_disabled ? EHLO_VRFY : 0u);
+	s->protocol = PROTO_ESMTP;
+	unsigned hidden = srv->ehlo_hidden | (srv->vrfy_disabled ? EHLO_VRFY : 0u) | (srv->flush_site ? 0u : EHLO_ETRN);
 	struct buf *out = &s->out;
 	size_t last = out->len;
 	buf_printf(out, "250-%s\r\n", srv->myhostname);

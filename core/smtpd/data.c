@@ -216,6 +216,7 @@ bool data_commit(struct session *s)
 	struct transaction *tx = s->tx;
 	const char *message_id;
 	s->mode = MODE_COMMAND;
+	s->where = "END-OF-MESSAGE";
 	enum cleanup_status status = cleanup_finish(tx->cleanup, &message_id);
 	tx->cleanup = NULL;
 	if (tx->status != CLEANUP_OK)

@@ -21,8 +21,8 @@ void log_whatsup(const struct session *s, const char *what, const char *text)
 	const struct transaction *tx = s->tx;
 	if (tx && tx->sender)
 		add_address(&b, "from", tx->sender);
-	if (s->checked_rcpt)
-		add_address(&b, "to", s->checked_rcpt);
+	if (s->checked_rcpt || (tx && tx->rcpts == 1))
+		add_address(&b, "to", s->checked_rcpt ? s->checked_rcpt : tx->first_rcpt);
 	buf_printf(&b, " proto=%s", s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP");
 	if (s->helo)
 		buf_printf(&b, " helo=<%s>", s->helo);

@@ -192,6 +192,7 @@ static enum outcome run(struct check *c, enum stage stage, const char *name, con
 	c->stage = stage;
 	c->name = name;
 	c->kind = kind;
+	c->s->verdict.if_reject.active = false; /* holds within its list */
 	return list->count ? check_list(c, list) : OUTCOME_DUNNO;
 }
 
@@ -295,7 +296,6 @@ bool restrict_end_of_data(struct session *s)
 	c.rcpt = s->tx->rcpts == 1 ? s->tx->first_rcpt : NULL;
 	if (s->tx->actions.discard || c.r->lists[STAGE_END_OF_DATA].count == 0)
 		return true;
-	s->where = "END-OF-MESSAGE";
 	return run(&c, STAGE_END_OF_DATA, "END-OF-MESSAGE", "End-of-data") != OUTCOME_REJECT && !postponed(&c);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The core's own restrictions, by name. */
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -126,14 +127,22 @@ static bool helo_literal(const char *helo)
 	return *helo == '[' && domain_literal_valid(helo, strlen(helo));
 }
 
+/* An address without brackets: RFC 5321 does not know it, clients do. */
+static bool bare_address(const char *helo)
+{
+	unsigned char address[16];
+	return inet_pton(AF_INET, helo, address) == 1 || inet_pton(AF_INET6, helo, address) == 1;
+}
+
 static enum outcome r_reject_invalid_helo(struct check *c, const struct step *step)
 {
 	(void)step;
 	const char *helo = c->s->helo;
-	if (!helo || helo_literal(helo) || domain_valid(helo, strlen(helo) - (helo[strlen(helo) - 1] == '.')))
+	size_t len = helo ? strlen(helo) : 0;
+	if (!helo || helo_literal(helo) || bare_address(helo) || domain_valid(helo, len - (len > 1 && helo[len - 1] == '.')))
 		return OUTCOME_DUNNO;
 	return check_reject(c, c->r->invalid_hostname_code, c->r->invalid_hostname_code < 500 ? "4.5.2" : "5.5.2",
-			    "<%s>: Helo command rejected: Invalid name", helo);
+			    "<%s>: Helo command rejected: %s", helo, *helo == '[' ? "invalid ip address" : "Invalid name");
 }
 
 static enum outcome r_reject_non_fqdn_helo(struct check *c, const struct step *step)

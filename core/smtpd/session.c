@@ -193,7 +193,8 @@ static void timed_out(struct session *s)
 static void lost(struct session *s)
 {
 	char text[64];
-	if (s->mode != MODE_CLOSING)
+	bool after_message = s->mode == MODE_COMMAND && strcmp(s->where, "END-OF-MESSAGE") == 0; /* as good as a QUIT */
+	if (s->mode != MODE_CLOSING && !after_message)
 		log_info("lost connection after %s from %s", after(s, text), s->peer.namaddr);
 	end(s);
 }

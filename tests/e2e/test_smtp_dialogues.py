@@ -58,6 +58,7 @@ DIALOGUES = {
     "quit": ["QUIT"],
     "whole message": [*DATA, crlf("Subject: x\n\nhello\n..dot\n.\n"), "QUIT"],
     "two messages": [*DATA, crlf("Subject: x\n\nhello\n.\n"), *START[1:], "RCPT TO:<a@virt.example>", "DATA", crlf("\nx\n.\n"), "QUIT"],
+    "message without quit": [*DATA, crlf("Subject: x\n\nhello\n.\n")],
     "empty message": [*DATA, crlf(".\n"), "QUIT"],
     "helo message": ["HELO x", "MAIL FROM:<>", "RCPT TO:<b@virt.example>", "DATA", crlf("Subject: y\n\n.\n"), "QUIT"],
     "no hello": ["MAIL FROM:<a@b>", "RCPT TO:<a@virt.example>", "QUIT"],
@@ -93,7 +94,6 @@ DIALOGUES = {
     "connect": ["CONNECT x:25 HTTP/1.0"],
     "header": ["From: x"],
     "bad utf-8": [b"NOOP \xff\r\n", "NOOP"],
-    "nul": [*START[:1], b"MAIL FROM:<a\0b@x>\r\n"],
     "early data": [b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<b@virt.example>\r\nDATA\r\n"],
     "helo pipelined": [b"HELO x\r\nMAIL FROM:<a@b>\r\n"],
     "long line": [b"A" * 3000 + b"\r\n", "NOOP"],
@@ -164,7 +164,7 @@ CHECK_DIALOGUES = {
     "recipients": ["EHLO good.example.com", "MAIL FROM:<a@b.example>", "RCPT TO:<root@localhost>", "RCPT TO:<x>", "RCPT TO:<x@y>",
                    "RCPT TO:<u@mail.example.org>", "RCPT TO:<x@other.example>", "RCPT TO:<zz@virt.example>"],
     "at data": [*sender("data"), "DATA", "RCPT TO:<a@virt.example>", "DATA"],
-    "at the end": [*sender("eod"), "DATA", crlf("\nx\n.\n"), "RCPT TO:<a@virt.example>", "DATA"],
+    "at the end": [*sender("eod"), "DATA", crlf("\nx\n.\n")],
     "multi bounce": ["EHLO good.example.com", "MAIL FROM:<>", "RCPT TO:<a@virt.example>", "RCPT TO:<b@virt.example>", "DATA"],
     "discard": [*sender("disc"), "DATA", crlf("\nx\n.\n"), "QUIT"],
     "vrfy": ["EHLO x", "VRFY b@virt.example"],
@@ -214,12 +214,16 @@ def play(port, steps):
     return got
 
 
+# What Postfix says in the log of another process, or does not say at all.
+ELSEWHERE = ("message-id=", "statistics:", "hopcount exceeded")
+
+
 def log_lines(text):
     """The smtpd lines of a log, without what differs from run to run."""
     lines = []
     for line in text.splitlines():
         m = re.search(r"(?:postfix|ostler)/smtpd\[\d+\]: (.*)", line)
-        if not m or "message-id=" in m[1] or "statistics:" in m[1]:
+        if not m or any(word in m[1] for word in ELSEWHERE):
             continue
         lines.append(re.sub(r"^((?:warning: )?)[0-9A-F]{8,}: ", r"\1ID: ", m[1]))
     return lines
