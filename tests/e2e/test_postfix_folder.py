@@ -79,6 +79,8 @@ try:
     # The sockets of Postfix's neighbours keep working: a worker is the user who may open them.
     for p in pathlib.Path("/proc").glob("[0-9]*"):
         try:
+            if os.readlink(p / "ns/net") != os.readlink("/proc/self/ns/net"):
+                continue  # another system's
             line = (p / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
