@@ -2,6 +2,7 @@
  * ostler stop */
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "command/command.h"
 #include "command/instance.h"
@@ -9,6 +10,19 @@
 #include "process/master.h"
 
 enum { LOOK_MS = 50 };
+
+/* Is there a process of this number that has not ended? */
+static bool is_alive(pid_t pid)
+{
+	char path[64], text[512] = "";
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "r");
+	bool found = f && fgets(text, sizeof text, f);
+	if (f)
+		fclose(f);
+	const char *behind = strrchr(text, ')');
+	return found && !(behind && behind[1] == ' ' && behind[2] == 'Z'); /* one that nobody waits for has ended */
+}
 
 int cmd_stop(int argc, char **argv)
 {
@@ -27,7 +41,7 @@ int cmd_stop(int argc, char **argv)
 			(int)pid);
 	else
 		status = master_command(view, "stop");
-	while (status == 0 && lock_holder(view) == pid)
+	while (status == 0 && is_alive(pid))
 		poll(NULL, 0, LOOK_MS);
 	config_destroy(&c);
 	return status;

@@ -28,7 +28,7 @@ static int open_lock(const struct cfg_view *view, int flags)
 
 static pid_t read_pid(int fd)
 {
-	char text[32] = "";
+	char text[64] = "";
 	ssize_t n = pread(fd, text, sizeof text - 1, 0);
 	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
 	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : -1;
