@@ -35,7 +35,8 @@ static void tell_module(void *ctx, const struct mod_report *r)
 /* Notes the names of a module's parameters in a struct dict. */
 static void note_parameters(void *ctx, const struct mod_report *r)
 {
-	for (const struct ost_provide *p = r->ok ? r->descriptor->provides : NULL; p && p->kind != OST_KIND_END; p++)
+	for (const struct ost_provide *p = r->ok ? r->descriptor->provides : NULL;
+	     p && p->kind != OST_KIND_END; p++)
 		for (const struct ost_param *param = p->ops->params; param && param->name; param++)
 			dict_set(ctx, param->name, "", r->line->where);
 }

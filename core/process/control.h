@@ -26,6 +26,7 @@ enum control_type {
 	CTL_OPENED,    /* F_ID; a descriptor, or F_REASON why not */
 	/* process -> master */
 	CTL_READY,
+	CTL_RETIRED, /* the role has been told: it takes no new sessions any more */
 	CTL_FAILED,  /* F_REASON: why the start failed */
 	CTL_CONNECT, /* F_ID, F_NAME: the role wanted */
 	CTL_WANT,    /* F_NAME: an agent's service */

@@ -7,7 +7,6 @@
 #include "ostler/module.h"
 #include "process/roles.h"
 
-
 enum serves {
 	SERVES_LISTENER, /* a role with the line's sockets, several processes */
 	SERVES_ONE,      /* a role with one process, always there */

@@ -56,7 +56,8 @@ struct proc {
 	void *page; /* shared with the process; NULL when it loads no modules */
 	unsigned column;
 	int64_t started, kill_at; /* clock_mono(); CLOCK_NEVER */
-	bool hung, retired;       /* told so */
+	bool hung, retired; /* told so */
+	bool has_retired;   /* it takes no new sessions any more */
 	unsigned links;           /* how often it was chosen as somebody's peer */
 	struct ost_why why;       /* what it said when its start failed */
 };
@@ -129,6 +130,7 @@ void peers_forget(struct master *, const struct proc *); /* it is gone */
 struct admin;
 void reload_begin(struct master *, struct admin *); /* admin NULL: by signal */
 void reload_proc_ready(struct master *);
+void reload_proc_retired(struct master *);
 void reload_proc_failed(struct master *, const struct proc *, const char *reason);
 bool reload_child_ended(struct master *, pid_t, int status); /* the checking child: true */
 void reload_forget(struct master *, const struct admin *);   /* the command that waits for it has gone */

@@ -16,6 +16,13 @@ static void on_ready(struct proc *p, const struct control_fields *f)
 	master_check_phase(p->master);
 }
 
+static void on_retired(struct proc *p, const struct control_fields *f)
+{
+	(void)f;
+	p->has_retired = true;
+	reload_proc_retired(p->master);
+}
+
 static void on_failed(struct proc *p, const struct control_fields *f)
 {
 	sanitize_into(p->why.text, sizeof p->why.text, f->reason, strlen(f->reason), SANITIZE_LOG);
@@ -45,8 +52,9 @@ static const struct {
 	unsigned type;
 	void (*take)(struct proc *, const struct control_fields *);
 } takes[] = {
-	{ CTL_READY, on_ready },        { CTL_FAILED, on_failed },    { CTL_WANT, on_want },
-	{ CTL_CONNECT, peers_request }, { CTL_OPEN, watch_open_for }, { CTL_WATCH, on_watch },
+	{ CTL_READY, on_ready }, { CTL_RETIRED, on_retired },    { CTL_FAILED, on_failed },
+	{ CTL_WANT, on_want },   { CTL_CONNECT, peers_request }, { CTL_OPEN, watch_open_for },
+	{ CTL_WATCH, on_watch },
 };
 
 static void take_message(struct proc *p, struct ipc_message *msg)

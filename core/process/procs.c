@@ -351,6 +351,7 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	if (runs_alone(d) && m->current)
 		duty_fill(m, generation_duty(m->current, "qmgr", NULL));
 	generations_tidy(m);
+	reload_proc_retired(m);
 	master_check_phase(m);
 }
 

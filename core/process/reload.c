@@ -17,10 +17,15 @@
 enum {
 	TRIAL_SECONDS = 60,
 	CHECK_SECONDS = 120,
+	RETIRE_SECONDS = 3,
 	OLD_GENERATIONS = 2,
 };
 
-enum reload_step { STEP_CHECK, STEP_TRIAL };
+enum reload_step {
+	STEP_CHECK,  /* modules and maps, in a process of their own */
+	STEP_TRIAL,  /* one process of each kind */
+	STEP_RETIRE, /* it has taken over; the old processes hear of it */
+};
 
 struct reload {
 	enum reload_step step;
@@ -114,9 +119,25 @@ static void take_over(struct master *m)
 	peers_retry(m);
 	log_info("reload -- version %s, configuration %s, generation %u", PACKAGE_VERSION,
 		 cfg_folder(config_main_view(g->config)), g->number);
+	r->next = NULL;
+	r->step = STEP_RETIRE;
+	r->deadline = clock_mono() + RETIRE_SECONDS * CLOCK_SECOND;
+	generations_tidy(m);
+	reload_proc_retired(m);
+}
+
+/* When no old process takes a new session any more, the reload is over. */
+void reload_proc_retired(struct master *m)
+{
+	struct reload *r = m->reload;
+	if (!r || r->step != STEP_RETIRE)
+		return;
+	for (const struct proc *p = m->procs; p && clock_mono() < r->deadline; p = p->next) {
+		if (p->retired && !p->has_retired)
+			return;
+	}
 	admin_done(r->admin, 0);
 	reload_end(m);
-	generations_tidy(m);
 }
 
 /* ---- the trial
@@ -249,7 +270,9 @@ void reload_forget(struct master *m, const struct admin *admin)
 
 void reload_tick(struct master *m, int64_t now)
 {
-	if (m->reload && now >= m->reload->deadline)
+	if (m->reload && m->reload->step == STEP_RETIRE)
+		reload_proc_retired(m);
+	else if (m->reload && now >= m->reload->deadline)
 		refuse(m, m->reload->step == STEP_CHECK ? "the check does not end"
 							: "the new processes are not up in time");
 }

@@ -301,6 +301,8 @@ void worker_dispatch(struct worker *w, worker_event_fn *handler, void *ctx)
 		if (item->event == WORKER_FILES && (w->role->flags & ROLE_MODULES))
 			table_reopen_all();
 		handler(ctx, item->event, item->detail, item->fd);
+		if (item->event == WORKER_RETIRE)
+			ipc_send(w->ctl, CTL_RETIRED, NULL, 0);
 		free(item->detail);
 		free(item);
 	}
