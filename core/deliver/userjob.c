@@ -261,33 +261,27 @@ static bool ask_child(struct batch *b, struct ipc_link *link)
 	return false;
 }
 
-static void run_in_child(struct userjobs *u, struct batch *b)
+/* Nobody can become this user: all jobs of the batch have failed. */
+static void refuse(struct batch *b, enum broker_refusal refusal, const struct ost_why *why)
 {
-	struct broker_child *child = NULL;
-	struct ost_why why = { .text = "" };
 	const struct ost_user_request *r = b->w[0]->request;
-	enum broker_refusal refusal = broker_take(u->broker, r, &child, &why);
-	if (refusal == BROKER_OK) {
-		bool healthy = b->n == 0 || ask_child(b, broker_child_link(child));
-		broker_put(u->broker, &child, healthy);
-		return;
-	}
-	if (refusal == BROKER_NO_USER)
+	if (refusal == BROKER_NO_USER) {
 		for (size_t i = 0; i < b->n; i++)
 			user_failed(b->w[i]->done, OST_BOUNCED, "5.1.1", "unknown user: \"%s\"", request_name(r));
-	else
-		fail_all(b, OST_DEFERRED, refusal == BROKER_REFUSED ? "4.3.5" : "4.3.0",
-			 refusal == BROKER_REFUSED ? "mail system configuration error" : "cannot become the user now");
-	if (refusal != BROKER_NO_USER)
-		log_warning("cannot deliver as %s%s%u: %s", request_name(r), *request_name(r) ? "" : "user id ",
-			    *request_name(r) ? 0u : r->uid, why.text);
+		return;
+	}
+	log_warning("cannot deliver as %s%s%u: %s", request_name(r), *request_name(r) ? "" : "user id ",
+		    *request_name(r) ? 0u : r->uid, why->text);
+	fail_all(b, OST_DEFERRED, refusal == BROKER_REFUSED ? "4.3.5" : "4.3.0",
+		 refusal == BROKER_REFUSED ? "mail system configuration error" : "cannot become the user now");
 }
 
-/* The jobs of a batch whose mailboxes the broker opens go one after the other where they meet in one file. */
-static void run_remote(struct userjobs *u, struct batch *b)
+/* The jobs of a batch whose mailboxes the broker opens go one after the other where they meet in one file. Answers whether
+ * the child is in good health. */
+static bool run_parts(struct userjobs *u, struct batch *b, struct ipc_link *link)
 {
-	make_jobs(b, true);
 	struct batch *part = MEM_NEW(struct batch);
+	bool healthy = true;
 	for (size_t at = 0; at < b->n;) {
 		for (part->n = 0; at < b->n; at++) {
 			if (mailbox_in_batch(part, part->n, b->jobs[at].path))
@@ -299,14 +293,31 @@ static void run_remote(struct userjobs *u, struct batch *b)
 			part->w[part->n] = b->w[at];
 			part->jobs[part->n++] = b->jobs[at];
 		}
-		if (part->n > 0)
-			run_in_child(u, part);
+		if (part->n > 0 && healthy)
+			healthy = ask_child(part, link);
+		else
+			fail_all(part, OST_DEFERRED, "4.3.0", "the process that writes as the user has died");
 		for (size_t i = 0; i < part->n; i++)
 			if (part->jobs[i].spool_fd >= 0)
 				broker_mailbox_done(u->broker, request_name(part->w[i]->request), part->jobs[i].path);
 		close_jobs(part);
 	}
 	free(part);
+	return healthy;
+}
+
+static void run_remote(struct userjobs *u, struct batch *b)
+{
+	struct broker_child *child = NULL;
+	struct ost_why why = { .text = "" };
+	enum broker_refusal refusal = broker_take(u->broker, b->w[0]->request, &child, &why);
+	if (refusal != BROKER_OK) {
+		refuse(b, refusal, &why);
+		return;
+	}
+	make_jobs(b, true);
+	bool healthy = run_parts(u, b, broker_child_link(child));
+	broker_put(u->broker, &child, healthy);
 }
 
 /* ---- who runs it ----------------------------------------------------------------------------------------------------- */
