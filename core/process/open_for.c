@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +39,13 @@ static int open_as(const struct identity *id, const char *path)
 	return fd;
 }
 
+/* Does no link lie on the way, which somebody may have put there? */
+static bool is_plain_path(const char *path)
+{
+	char real[PATH_MAX];
+	return realpath(path, real) && strcmp(real, path) == 0;
+}
+
 int open_for_owner(const struct config *c, const char *path)
 {
 	struct identity id;
@@ -48,7 +58,7 @@ int open_for_owner(const struct config *c, const char *path)
 	int fd = open_as(&id, path);
 	if (fd >= 0 || errno != EACCES || !config_mentions(c, path))
 		return fd;
-	bool trusted = mod_file_trusted(path, 0, &why);
+	bool trusted = is_plain_path(path) && mod_file_trusted(path, 0, &why);
 	errno = EACCES;
 	return trusted ? open_plain(path) : -1;
 }
