@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,9 +23,13 @@ struct pool {
 	pool_work_fn *work;
 	void *ctx;
 	size_t base, max;
-	atomic_size_t threads, waiting; /* threads: all; waiting: between pool_wait_begin() and _end() */
-	pthread_mutex_t lock;           /* guards the last thread's leaving */
-	pthread_cond_t left;
+	atomic_size_t active;  /* threads at work or looking for it: all but the waiting and the sleeping */
+	atomic_size_t threads; /* all */
+	atomic_size_t waiting; /* between pool_wait_begin() and _end() */
+	pthread_mutex_t lock;  /* guards what follows */
+	pthread_cond_t wake, left;
+	size_t sleeping, calls; /* calls: sleepers that have been called and have not woken yet */
+	bool stopping;
 };
 
 static _Thread_local struct pool *my_pool; /* of a pool thread */
@@ -39,14 +44,45 @@ static void leave(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* May this thread go, because others are enough? Takes it off the count when so. */
-static bool surplus(struct pool *p)
+/* Counts one more active thread, unless there are enough. */
+static bool claim(struct pool *p)
 {
-	size_t n = atomic_load(&p->threads);
-	while (n > p->base + atomic_load(&p->waiting))
-		if (atomic_compare_exchange_weak(&p->threads, &n, n - 1))
+	size_t n = atomic_load(&p->active);
+	while (n < p->base)
+		if (atomic_compare_exchange_weak(&p->active, &n, n + 1))
 			return true;
 	return false;
+}
+
+/* Sleeps until called, when enough threads are active without this one. False: it has slept long enough, and leaves. */
+static bool step_back(struct pool *p)
+{
+	size_t n = atomic_load(&p->active);
+	while (n > p->base)
+		if (atomic_compare_exchange_weak(&p->active, &n, n - 1))
+			break;
+	if (n <= p->base)
+		return true;
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += IDLE_SECONDS;
+	bool in_time = true;
+	pthread_mutex_lock(&p->lock);
+	p->sleeping++;
+	bool active = false; /* again */
+	while (!p->calls && !p->stopping && in_time && !(active = claim(p)))
+		in_time = pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0;
+	p->sleeping--;
+	if (!active && p->calls) {
+		p->calls--; /* the caller has counted this thread */
+		active = true;
+	}
+	if (!active && p->stopping) {
+		atomic_fetch_add(&p->active, 1);
+		active = true;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return active;
 }
 
 static void *thread_main(void *arg)
@@ -55,25 +91,27 @@ static void *thread_main(void *arg)
 	my_pool = p;
 	for (;;) {
 		void *owner;
-		enum wait_why why = waiter_take(p->waiter, IDLE_SECONDS * CLOCK_SECOND, &owner);
+		enum wait_why why = WAITED_STOP;
+		if (step_back(p))
+			why = waiter_take(p->waiter, CLOCK_NEVER, &owner);
 		if (why == WAITED_STOP)
 			break;
-		if (why != WAITED_NOTHING)
-			p->work(p->ctx, owner, why);
-		else if (surplus(p))
-			return NULL;
+		p->work(p->ctx, owner, why);
 	}
 	leave(p);
 	return NULL;
 }
 
-/* One more thread, when the bound allows it. Signals stay with the process's first thread. */
+/* One more thread, when the bound allows it; the caller has counted it as active. Signals stay with the process's first
+ * thread. */
 static void grow(struct pool *p)
 {
 	size_t n = atomic_load(&p->threads);
 	do {
-		if (n >= p->max)
+		if (n >= p->max) {
+			atomic_fetch_sub(&p->active, 1);
 			return;
+		}
 	} while (!atomic_compare_exchange_weak(&p->threads, &n, n + 1));
 	pthread_attr_t attr;
 	pthread_t id;
@@ -88,8 +126,25 @@ static void grow(struct pool *p)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error) {
 		log_warning("cannot start a thread: %s", strerror(error));
+		atomic_fetch_sub(&p->active, 1);
 		leave(p);
 	}
+}
+
+/* A thread stops computing for a while: another takes over. The caller has left p->active already. */
+static void call_another(struct pool *p)
+{
+	if (!claim(p))
+		return;
+	pthread_mutex_lock(&p->lock);
+	bool asleep = p->sleeping > p->calls;
+	if (asleep) {
+		p->calls++; /* it is active from now on */
+		pthread_cond_signal(&p->wake);
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (!asleep)
+		grow(p);
 }
 
 struct pool *pool_new(struct waiter *w, size_t base, size_t max, pool_work_fn *work, void *ctx)
@@ -103,14 +158,17 @@ struct pool *pool_new(struct waiter *w, size_t base, size_t max, pool_work_fn *w
 	p->max = max > p->base ? max : p->base;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->left, NULL);
+	pthread_cond_init(&p->wake, NULL);
 	return p;
 }
 
 void pool_start(struct pool *p)
 {
 	CHECK_MAGIC(p, POOL_MAGIC);
-	for (size_t i = 0; i < p->base; i++)
+	for (size_t i = 0; i < p->base; i++) {
+		atomic_fetch_add(&p->active, 1);
 		grow(p);
+	}
 	if (atomic_load(&p->threads) == 0)
 		log_fatal("cannot start any thread");
 }
@@ -122,10 +180,13 @@ void pool_join(struct pool **pp)
 		return;
 	CHECK_MAGIC(p, POOL_MAGIC);
 	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	pthread_cond_broadcast(&p->wake);
 	while (atomic_load(&p->threads) > 0)
 		pthread_cond_wait(&p->left, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 	pthread_cond_destroy(&p->left);
+	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->lock);
 	p->magic = 0;
 	free(p);
@@ -137,16 +198,18 @@ void pool_wait_begin(void)
 	struct pool *p = my_pool;
 	if (!p || my_depth++ > 0)
 		return;
-	size_t waiting = atomic_fetch_add(&p->waiting, 1) + 1;
-	if (atomic_load(&p->threads) < p->base + waiting)
-		grow(p);
+	atomic_fetch_add(&p->waiting, 1);
+	atomic_fetch_sub(&p->active, 1);
+	call_another(p);
 }
 
 void pool_wait_end(void)
 {
 	struct pool *p = my_pool;
-	if (p && --my_depth == 0)
-		atomic_fetch_sub(&p->waiting, 1);
+	if (!p || --my_depth > 0)
+		return;
+	atomic_fetch_add(&p->active, 1); /* one too many, perhaps: until this thread's next turn */
+	atomic_fetch_sub(&p->waiting, 1);
 }
 
 struct pool_state pool_state(const struct pool *p)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The threads of a worker: they take entries from one waiter and work on them. The pool starts small and grows only when
- * threads are stuck in something that waits (a lookup, a name query, a sync), up to a bound; surplus threads leave after
- * a while without work. */
+ * The threads of a worker: they take entries from one waiter and work on them. Only `base` of them are at work or look for
+ * work at a time, so that events do not wake a thread each; when one gets stuck in something that waits (a lookup, a name
+ * query, a sync), another takes its place, a sleeping one or a new one, up to a bound. Threads that have slept for a while
+ * leave. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -14,7 +15,7 @@ struct pool;
 /* Works on what waiter_take() gave; owner is NULL-safe for the caller to define per `why` (IO, DEADLINE, WAKE, LISTENER). */
 typedef void pool_work_fn(void *ctx, void *owner, enum wait_why why);
 
-/* base: threads that run always and may compute at once; max: with those that wait. */
+/* base: threads that compute at once (CPUs of this process); max: with those that wait and sleep. */
 struct pool *pool_new(struct waiter *, size_t base, size_t max, pool_work_fn *, void *ctx);
 void pool_start(struct pool *);
 /* Waits until all threads have left: after waiter_stop(). Frees the pool. */

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,7 +20,7 @@
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 
-enum { ACCEPT_BURST = 16, BASE_THREADS = 2, DEFAULT_THREADS = 100, RESERVED_FDS = 100, RETIRE_SECONDS = 60, STOP_SECONDS = 10 };
+enum { ACCEPT_BURST = 16, DEFAULT_THREADS = 100, RESERVED_FDS = 100, RETIRE_SECONDS = 60, STOP_SECONDS = 10 };
 
 struct listener {
 	int fd;
@@ -200,6 +201,17 @@ static void listen_all(struct worker *w, struct smtpd_process *p)
 	}
 }
 
+/* This process's share of the CPUs. */
+static size_t computing_threads(const struct cfg_view *v)
+{
+	cpu_set_t set;
+	int64_t cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+	int64_t processes = cfg_int(v, P_ostler_worker_processes);
+	if (processes <= 0 || processes > cpus)
+		processes = cpus;
+	return (size_t)((cpus + processes - 1) / processes);
+}
+
 static int serve(struct worker *w)
 {
 	struct smtpd_process *p = &process;
@@ -207,7 +219,7 @@ static int serve(struct worker *w)
 	const struct service *line = worker_service(w);
 	size_t threads = line && line->maxproc > 0 ? (size_t)line->maxproc : DEFAULT_THREADS;
 	srv->waiter = waiter_new();
-	srv->pool = pool_new(srv->waiter, BASE_THREADS, threads, work, srv);
+	srv->pool = pool_new(srv->waiter, computing_threads(srv->view), threads, work, srv);
 	hints_start(p->hints, srv->writer);
 	listen_all(w, p);
 	pool_start(srv->pool);
