@@ -33,6 +33,7 @@ static struct {
 	char *tag, *command;
 	int fd; /* the file, or -1 */
 	int facility;
+	int pid; /* of the process that called log_open(): asking the kernel for each line costs */
 	bool use_syslog, also_stderr, verbose, opened, own_fd;
 } out = { .fd = -1 };
 
@@ -56,6 +57,7 @@ void log_open(const struct log_to *to)
 		out.own_fd = out.fd >= 0;
 	}
 	out.use_syslog = out.fd < 0;
+	out.pid = (int)getpid();
 	out.opened = true;
 }
 
@@ -139,11 +141,11 @@ __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, con
 	if (!out.opened || out.also_stderr)
 		dprintf(STDERR_FILENO, "%s: %s%s\n", out.command ? out.command : tag, levels[level].word, clean);
 	if (out.opened && out.fd >= 0) {
-		n = snprintf(line, sizeof line, "%s %s %s[%d]: %s%s\n", stamp(), host(), tag, (int)getpid(),
+		n = snprintf(line, sizeof line, "%s %s %s[%d]: %s%s\n", stamp(), host(), tag, out.pid,
 			     levels[level].word, clean);
 		(void)!write(out.fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 	} else if (out.opened && out.use_syslog) {
-		n = snprintf(line, sizeof line, "%s %s[%d]: %s%s", stamp(), tag, (int)getpid(), levels[level].word,
+		n = snprintf(line, sizeof line, "%s %s[%d]: %s%s", stamp(), tag, out.pid, levels[level].word,
 			     clean);
 		to_syslog(levels[level].priority, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 	}

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/pool.h"
 #include "mail/received.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
@@ -244,8 +243,6 @@ bool data_commit(struct session *s)
 	}
 	fill_envelope(s, message_id);
 	s->mode = MODE_COMMIT;
-	pool_wait_begin();
 	spool_draft_commit(&tx->draft, &tx->env, stored, s);
-	pool_wait_end(); /* the session is another thread's by now, perhaps */
-	return true;
+	return true; /* the session is another thread's by now, perhaps */
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/pool.h"
 
 /* Asks the hook; true: go on. Otherwise errno is set, or *torn. */
 static bool step(const struct sys *s, const struct sys_call *call, bool *torn)
@@ -64,19 +65,32 @@ bool sys_pwrite(const struct sys *s, int fd, const void *p, size_t n, uint64_t a
 	return sys_pwritev(s, fd, &iov, 1, at);
 }
 
+/* A sync waits for the disk: a thread of a pool lets another work meanwhile. */
+static bool synced(const struct sys *s, enum sys_step what, int fd, int (*call)(int))
+{
+	if (!step(s, &(struct sys_call){ .step = what, .fd = fd }, NULL))
+		return false;
+	pool_wait_begin();
+	bool ok = call(fd) == 0;
+	int error = errno;
+	pool_wait_end();
+	errno = error;
+	return ok;
+}
+
 bool sys_datasync(const struct sys *s, int fd)
 {
-	return step(s, &(struct sys_call){ .step = SYS_SYNC, .fd = fd }, NULL) && fdatasync(fd) == 0;
+	return synced(s, SYS_SYNC, fd, fdatasync);
 }
 
 bool sys_fsync(const struct sys *s, int fd)
 {
-	return step(s, &(struct sys_call){ .step = SYS_SYNC, .fd = fd }, NULL) && fsync(fd) == 0;
+	return synced(s, SYS_SYNC, fd, fsync);
 }
 
 bool sys_sync_folder(const struct sys *s, int fd)
 {
-	return step(s, &(struct sys_call){ .step = SYS_SYNC_FOLDER, .fd = fd }, NULL) && fsync(fd) == 0;
+	return synced(s, SYS_SYNC_FOLDER, fd, fsync);
 }
 
 bool sys_rename(const struct sys *s, int dir, const char *from, int to_dir, const char *to)
