@@ -209,7 +209,8 @@ static bool play_resolver(struct stage *s)
 {
 	struct ipc_message m;
 	bool moved = false;
-	while (s->resolver && ipc_receive(s->resolver, &m, 0) == IPC_GOT) {
+	/* One message a round: its answers must find room, since nobody reads them meanwhile. */
+	if (s->resolver && ipc_receive(s->resolver, &m, 0) == IPC_GOT) {
 		struct tlv_reader r = tlv_read(m.body, m.len);
 		struct tlv f;
 		struct buf out = BUF_INIT;
