@@ -78,8 +78,9 @@ static bool parse_map(struct entries *e, const struct logical_line *l)
 
 /* ---- name: value, value ------------------------------------------------------------------------------------------ */
 
-/* The name up to its colon; words are joined by one blank. NULL: there is no colon. */
-static const char *take_alias_name(struct entries *e, const char *s)
+/* The name up to its colon; words are joined by one blank. *remote: there is an @ outside of quotes. NULL: there is no
+ * colon. */
+static const char *take_alias_name(struct entries *e, const char *s, bool *remote)
 {
 	bool quoted = false;
 	for (; *s && (quoted || *s != ':'); s++) {
@@ -94,6 +95,7 @@ static const char *take_alias_name(struct entries *e, const char *s)
 			buf_putc(&e->key, ' ');
 			continue;
 		}
+		*remote |= !quoted && *s == '@';
 		buf_putc(&e->key, *s);
 	}
 	trim(&e->key);
@@ -130,17 +132,50 @@ static void take_alias_value(struct entries *e, const char *s)
 
 static bool parse_alias(struct entries *e, const struct logical_line *l)
 {
-	const char *s = take_alias_name(e, skip_space(l->text));
+	bool remote = false;
+	const char *s = take_alias_name(e, skip_space(l->text), &remote);
 	if (s)
 		take_alias_value(e, s);
 	if (!s || e->key.len == 0 || e->value.len == 0)
 		return bad(e, l->line, "need name:value pair");
-	if (memchr(e->key.data, '@', e->key.len))
+	if (remote)
 		return bad(e, l->line, "name must be local");
 	return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
+
+void entries_quote_key(struct buf *out, const char *key, size_t len)
+{
+	bool plain = true;
+	for (size_t i = 0; i < len; i++)
+		plain = plain && !ascii_space(key[i]) && key[i] != '"';
+	if (plain) {
+		buf_add(out, key, len);
+		return;
+	}
+	buf_putc(out, '"');
+	for (size_t i = 0; i < len; i++) {
+		if (key[i] == '"' || key[i] == '\\')
+			buf_putc(out, '\\');
+		buf_putc(out, key[i]);
+	}
+	buf_putc(out, '"');
+}
+
+void entries_unquote_key(char *key)
+{
+	size_t len = strlen(key);
+	char *out = key;
+	if (len < 2 || key[0] != '"' || key[len - 1] != '"')
+		return;
+	for (const char *in = key + 1; in < key + len - 1; in++) {
+		if (*in == '\\' && in + 1 < key + len - 1)
+			in++;
+		*out++ = *in;
+	}
+	*out = '\0';
+}
 
 static bool parse_line(struct entries *e, const struct logical_line *l)
 {

@@ -32,4 +32,8 @@ void entries_open(struct entries *, const char *name, const char *text, size_t l
 bool entries_next(struct entries *, struct entry *);
 void entries_close(struct entries *);
 
+/* A map's key as its source would have it: in double quotes when there is white space or a quote in it. And back, in place. */
+void entries_quote_key(struct buf *out, const char *key, size_t len);
+void entries_unquote_key(char *key);
+
 #endif

@@ -132,8 +132,8 @@ static struct table **open_tables(struct request *r, char **names, size_t n)
 	return tables;
 }
 
-/* The first table that has the key shows it. with_key: for keys from standard input. */
-static bool query_one(struct request *r, struct table **tables, const char *key, bool with_key)
+/* The first table that has the key shows it. shown: the key as it stood on standard input, NULL: it did not. */
+static bool query_one(struct request *r, struct table **tables, const char *key, const char *shown)
 {
 	for (size_t i = 0; tables[i]; i++) {
 		struct lookup found;
@@ -149,8 +149,8 @@ static bool query_one(struct request *r, struct table **tables, const char *key,
 			log_warning("table %s: key %s: empty string result is not allowed", found.table, key);
 			log_warning("table %s should return NO RESULT in case of NOT FOUND", found.table);
 		}
-		if (with_key)
-			printf("%s%s%s\n", key, r->flavour->separator, found.value);
+		if (shown)
+			printf("%s%s%s\n", shown, r->flavour->separator, found.value);
 		else
 			printf("%s\n", found.value);
 		return true;
@@ -168,7 +168,11 @@ static bool query_lines(struct request *r, struct table **tables)
 	while ((n = getline(&line, &room, stdin)) >= 0) {
 		if (n > 0 && line[n - 1] == '\n')
 			line[n - 1] = '\0';
-		any |= query_one(r, tables, line, true);
+		char *key = mem_strdup(line);
+		if (r->flavour->syntax == ENTRY_MAP)
+			entries_unquote_key(key);
+		any |= query_one(r, tables, key, line);
+		free(key);
 		fflush(stdout);
 	}
 	free(line);
@@ -178,7 +182,7 @@ static bool query_lines(struct request *r, struct table **tables)
 static int query(struct request *r, char **names, size_t n)
 {
 	struct table **tables = open_tables(r, names, n);
-	bool found = strcmp(r->query, "-") == 0 ? query_lines(r, tables) : query_one(r, tables, r->query, false);
+	bool found = strcmp(r->query, "-") == 0 ? query_lines(r, tables) : query_one(r, tables, r->query, NULL);
 	free(tables);
 	return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -186,7 +190,16 @@ static int query(struct request *r, char **names, size_t n)
 static bool show_entry(void *ctx, const char *key, size_t klen, const char *value, size_t vlen)
 {
 	const struct request *r = ctx;
-	printf("%.*s%s%.*s\n", (int)klen, key, r->flavour->separator, (int)vlen, value);
+	struct buf line = BUF_INIT;
+	if (r->flavour->syntax == ENTRY_MAP)
+		entries_quote_key(&line, key, klen);
+	else
+		buf_add(&line, key, klen);
+	buf_puts(&line, r->flavour->separator);
+	buf_add(&line, value, vlen);
+	buf_putc(&line, '\n');
+	fwrite(line.data, 1, line.len, stdout);
+	buf_free(&line);
 	return true;
 }
 
