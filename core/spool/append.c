@@ -69,8 +69,7 @@ static void note_place(struct append *a)
 	pthread_mutex_lock(&a->lock);
 	a->place = s->fd < 0 ? (struct append_place){ 0 }
 			     : (struct append_place){ .number = s->header.number, .salt = s->header.salt,
-						      .epoch = s->header.epoch, .end = s->tail,
-						      .sequence = s->sequence };
+						      .end = s->tail, .sequence = s->sequence };
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -191,7 +190,6 @@ static void write_batch(struct append *a, struct append_batch *b)
 	int count = lay_out(a, b->items, &len);
 	b->number = s->header.number;
 	b->salt = s->header.salt;
-	b->epoch = s->header.epoch;
 	b->start = s->tail;
 	b->end = s->tail + len;
 	if (!sys_pwritev(a->family->sys, s->fd, a->iov, count, s->tail) ||

@@ -27,7 +27,7 @@ struct append_batch {
 	struct append_item *items; /* a list; each belongs to the receiver again */
 	uint32_t number;           /* with APPEND_DURABLE: the segment, its salt, and the batch's bytes in it */
 	struct salt salt;
-	uint64_t epoch, start, end;
+	uint64_t start, end;
 	struct ost_why why;        /* with the others */
 };
 /* Called by the leader for each batch, no lock held. Must not block for long: the next batch waits. */
@@ -43,7 +43,7 @@ bool append_prepare(struct append *, struct ost_why *);
 struct append_place { /* where the writer stands: everything before `end` is durable */
 	uint32_t number; /* 0: nowhere */
 	struct salt salt;
-	uint64_t epoch, end, sequence;
+	uint64_t end, sequence;
 };
 struct append_place append_where(struct append *);
 

@@ -237,14 +237,15 @@ bool result_apply(struct spool_rcpt *rcpt, const struct result_row *row)
 	if (then < now || (then == now && (now > 0 || r->when < rcpt->last_try)))
 		return false;
 	bool again = r->when == rcpt->last_try;
-	if (again && r->status == rcpt->status && row->next_try == rcpt->next_try)
+	int64_t next_try = r->status == RCPT_DEFERRED ? row->next_try : 0;
+	if (again && r->status == rcpt->status && next_try == rcpt->next_try)
 		return false;
 	if (!again && r->status != RCPT_DONE && r->status != RCPT_PENDING)
 		rcpt->attempts++;
 	if (r->when > rcpt->last_try)
 		rcpt->last_try = r->when;
 	rcpt->status = r->status;
-	rcpt->next_try = r->status == RCPT_DEFERRED ? row->next_try : 0;
+	rcpt->next_try = next_try;
 	rcpt->dsn = r->dsn ? r->dsn : rcpt->dsn;
 	rcpt->reason = r->reason ? r->reason : rcpt->reason;
 	rcpt->mta = r->mta ? r->mta : rcpt->mta;

@@ -63,7 +63,6 @@ enum { HINT_BATCH = 1, HINT_MESSAGE = 2, HINT_FILE = 3 };
 struct hint_batch {
 	uint32_t number, count;
 	struct salt salt;
-	uint64_t epoch;          /* of the segment's header */
 	uint64_t start, end;     /* the batch's bytes; all before end is durable */
 	uint64_t first_sequence; /* of the batch's first record; with count 0: of the next one to come */
 };

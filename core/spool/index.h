@@ -35,7 +35,7 @@ struct journal_segment {
 	bool known, used, closed, unreadable, recycling;
 	struct salt salt;
 	uint32_t id;                /* salt_id() */
-	uint64_t epoch;             /* the highest that was seen: what is older is no news */
+	uint32_t asked;             /* of a life that the mover was asked to look at; 0: none */
 	uint32_t first, last, live; /* entries that wait, in order, and their number */
 	uint32_t gone;              /* list of those that have left the spool */
 	uint64_t read_to, sequence; /* all records before it are known; the last one's number */

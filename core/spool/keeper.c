@@ -140,13 +140,10 @@ void keeper_scan(struct keeper *k)
 void keeper_hint(struct keeper *k, const void *hint, size_t len)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
-	if (k->scanned) {
+	if (k->scanned)
 		keeper_take_hint(k, hint, len);
-	} else if (len <= UINT32_MAX) { /* kept until it is known what was there before */
-		uint32_t n = (uint32_t)len;
-		buf_add(&k->hints, &n, sizeof n);
-		buf_add(&k->hints, hint, len);
-	}
+	else
+		keeper_keep_hint(k, hint, len); /* until it is known what was there before */
 }
 
 void keeper_look(struct keeper *k)

@@ -278,7 +278,7 @@ void keeper_life_over(struct keeper *k, uint32_t number)
 	struct journal_segment *s = index_segment(&k->index, number);
 	segment_forget_gone(&k->index, number);
 	segment_forget_logs(&k->index, number);
-	*s = (struct journal_segment){ .known = true, .salt = s->salt, .id = s->id, .epoch = s->epoch };
+	*s = (struct journal_segment){ .known = true, .salt = s->salt, .id = s->id };
 	k->stats.recycled++;
 	keeper_check_all_logs(k);
 }
@@ -286,8 +286,6 @@ void keeper_life_over(struct keeper *k, uint32_t number)
 static void answer_recycle(struct keeper *k, const struct job *j)
 {
 	struct journal_segment *s = index_segment(&k->index, j->number);
-	if (s->id != j->id) /* a writer has it again, and its hint was faster */
-		return;
 	s->recycling = false;
 	s->closed = j->ok; /* if not: somebody may hold it, so it is looked at again */
 	if (j->ok) {
@@ -334,9 +332,11 @@ void keeper_answer(struct keeper *k, struct job *j)
 	case JOB_LOOK:
 		k->looking = false;
 		break;
+	case JOB_GAP:
+		keeper_take_early_hints(k, j);
+		break;
 	case JOB_STOP:
 	case JOB_SCAN:
-	case JOB_GAP:
 	case JOB_READ:
 		break;
 	}

@@ -72,23 +72,21 @@ static void take_all_found(struct keeper *k, struct news *n)
 
 /* ---- segments --------------------------------------------------------------------------------------------------- */
 
-/* The segment in the life with this salt; NULL: what we hear is older than what we know. */
-static struct journal_segment *in_this_life(struct keeper *k, uint32_t number, const struct salt *salt, uint64_t epoch)
+/* The segment in the life that the mover saw. News come in order: a new life means that the old one is over. NULL: we
+ * still have messages of another life, which cannot be. */
+static struct journal_segment *in_this_life(struct keeper *k, uint32_t number, const struct salt *salt)
 {
 	struct journal_segment *s = index_segment(&k->index, number);
 	uint32_t id = salt_id(salt);
-	if (epoch < s->epoch)
-		return NULL;
-	s->epoch = epoch;
 	if (s->used && s->id == id)
 		return s;
-	if (s->used && (s->live > 0 || !s->recycling)) {
+	if (s->used && s->live > 0) {
 		log_error("spool: segment %u is in another life than it should be", number);
 		return NULL;
 	}
-	if (s->used) /* the writer was faster than the mover's answer */
+	if (s->used)
 		keeper_life_over(k, number);
-	*s = (struct journal_segment){ .known = true, .used = true, .salt = *salt, .id = id, .epoch = epoch,
+	*s = (struct journal_segment){ .known = true, .used = true, .salt = *salt, .id = id,
 				       .read_to = SEGMENT_HEADER };
 	return s;
 }
@@ -98,12 +96,12 @@ static void take_segment(struct keeper *k, struct news *n)
 	uint32_t number = n->header.number;
 	struct journal_segment *s = index_segment(&k->index, number);
 	if (n->header.state == SEGMENT_FREE) {
-		if (!s->used && n->header.epoch >= s->epoch)
+		if (!s->used)
 			*s = (struct journal_segment){ .known = true, .salt = n->header.salt,
-						       .id = salt_id(&n->header.salt), .epoch = n->header.epoch };
+						       .id = salt_id(&n->header.salt) };
 		return;
 	}
-	s = in_this_life(k, number, &n->header.salt, n->header.epoch);
+	s = in_this_life(k, number, &n->header.salt);
 	if (!s)
 		return;
 	if (n->read.sequence > s->sequence) {
@@ -181,6 +179,30 @@ static void take_names(struct keeper *k, const struct news *n)
 		keeper_post(k, j);
 }
 
+/* Takes the hints that came too early. */
+static void take_kept_hints(struct keeper *k)
+{
+	struct buf kept = k->hints;
+	k->hints = (struct buf)BUF_INIT;
+	for (size_t at = 0; at < kept.len;) {
+		uint32_t len;
+		memcpy(&len, kept.data + at, sizeof len);
+		keeper_take_hint(k, kept.data + at + sizeof len, len);
+		at += sizeof len + len;
+	}
+	buf_free(&kept);
+}
+
+void keeper_take_early_hints(struct keeper *k, const struct job *j)
+{
+	if (!j->all)
+		return;
+	index_segment(&k->index, j->stretches[0].number)->asked = 0;
+	k->replaying = true;
+	take_kept_hints(k);
+	k->replaying = false;
+}
+
 /* The first scan is through. */
 static void take_scanned(struct keeper *k)
 {
@@ -194,13 +216,7 @@ static void take_scanned(struct keeper *k)
 	}
 	free(held.items);
 	k->events.scanned(k->ctx);
-	for (size_t at = 0; at < k->hints.len;) {
-		uint32_t len;
-		memcpy(&len, k->hints.data + at, sizeof len);
-		keeper_take_hint(k, k->hints.data + at + sizeof len, len);
-		at += sizeof len + len;
-	}
-	buf_free(&k->hints);
+	take_kept_hints(k);
 	for (uint32_t i = 1; i < k->index.nsegments; i++)
 		keeper_check_segment(k, i);
 	keeper_check_all_logs(k);
@@ -238,15 +254,15 @@ void keeper_take_news(struct keeper *k, struct news *n)
 
 /* ---- hints ------------------------------------------------------------------------------------------------------ */
 
-/* Records between what we know and what is hinted: they are read. */
-static void read_gap(struct keeper *k, const struct journal_segment *s, const struct hint_batch *b)
+/* Has the mover read the stretch [from what we know, to): of a life that is new, all of it. */
+static void read_gap(struct keeper *k, const struct stretch *known, uint64_t to, bool new_life)
 {
 	struct job *j = job_new(JOB_GAP);
+	j->all = new_life;
 	j->stretches = mem_zalloc(2 * sizeof *j->stretches);
 	j->nstretches = 2;
-	j->stretches[0] = (struct stretch){ .known = true, .number = b->number, .id = s->id, .read_to = s->read_to,
-					    .sequence = s->sequence };
-	j->stretches[1].read_to = b->start;
+	j->stretches[0] = *known;
+	j->stretches[1].read_to = to;
 	keeper_post(k, j);
 }
 
@@ -257,6 +273,8 @@ static void take_message(struct keeper *k, const struct hint_batch *b, const str
 	if (t->len < sizeof m)
 		return;
 	memcpy(&m, t->data, sizeof m);
+	if (m.serial == 0 || (b->number > 0 && (m.length < RECORD_HEAD || m.at > UINT32_MAX)))
+		return;
 	struct arena *a = arena_new();
 	struct spool_envelope *env;
 	struct found f = { .number = b->number, .at = (uint32_t)m.at, .length = m.length };
@@ -273,23 +291,23 @@ static void take_message(struct keeper *k, const struct hint_batch *b, const str
 		j->nserials = 1;
 		keeper_post(k, j);
 	} else if (!index_find(&k->index, m.serial)) {
-		struct journal_segment life = { .id = salt_id(&b->salt), .read_to = m.at, .sequence = 0 };
-		struct hint_batch end = { .number = b->number, .start = m.at + m.length };
-		read_gap(k, &life, &end);
+		struct stretch one = { .known = true, .number = b->number, .id = salt_id(&b->salt), .read_to = m.at };
+		read_gap(k, &one, m.at + m.length, false);
 	}
 	arena_destroy(&a);
 }
 
-/* The batch's place. False: nothing of it is news. *known: that many of its messages are known already. */
+/* The batch's place, in a life that we know. False: nothing of it is news. *known: that many of its messages are known. */
 static bool take_batch(struct keeper *k, const struct hint_batch *b, uint64_t *known)
 {
 	if (b->number == 0 || b->number > UINT16_MAX)
 		return false;
-	struct journal_segment *s = in_this_life(k, b->number, &b->salt, b->epoch);
-	if (!s)
+	struct journal_segment *s = index_segment(&k->index, b->number);
+	if (!s->used || s->id != salt_id(&b->salt))
 		return false;
 	if (b->first_sequence > s->sequence + 1)
-		read_gap(k, s, b);
+		read_gap(k, &(struct stretch){ .known = true, .number = b->number, .id = s->id,
+					       .read_to = s->read_to, .sequence = s->sequence }, b->start, false);
 	*known = s->sequence >= b->first_sequence ? s->sequence - b->first_sequence + 1 : 0;
 	uint64_t last = b->first_sequence + b->count - 1;
 	if (last > s->sequence) {
@@ -299,6 +317,42 @@ static bool take_batch(struct keeper *k, const struct hint_batch *b, uint64_t *k
 	return true;
 }
 
+/* Is the hint about a segment in a life of which we know nothing? A hint alone does not make us believe in it (it may be
+ * old, and the life over): the mover looks, and the hint waits for that. */
+static bool is_early(struct keeper *k, const void *hint, size_t len)
+{
+	struct tlv_reader r = tlv_read(hint, len);
+	struct tlv t;
+	struct hint_batch b;
+	while (tlv_next(&r, &t)) {
+		if (t.type != HINT_BATCH || t.len != sizeof b)
+			continue;
+		memcpy(&b, t.data, sizeof b);
+		if (b.number == 0 || b.number > UINT16_MAX)
+			continue;
+		struct journal_segment *s = index_segment(&k->index, b.number);
+		uint32_t id = salt_id(&b.salt);
+		bool asked = s->asked == id;
+		if ((s->used && s->id == id) || (k->replaying && !asked))
+			continue;
+		s->asked = id;
+		if (!asked)
+			read_gap(k, &(struct stretch){ .known = true, .number = b.number, .id = id,
+						       .read_to = SEGMENT_HEADER }, 0, true);
+		return true;
+	}
+	return false;
+}
+
+void keeper_keep_hint(struct keeper *k, const void *hint, size_t len)
+{
+	uint32_t n = (uint32_t)len;
+	if (len > UINT32_MAX)
+		return;
+	buf_add(&k->hints, &n, sizeof n);
+	buf_add(&k->hints, hint, len);
+}
+
 void keeper_take_hint(struct keeper *k, const void *hint, size_t len)
 {
 	struct tlv_reader r = tlv_read(hint, len);
@@ -306,6 +360,10 @@ void keeper_take_hint(struct keeper *k, const void *hint, size_t len)
 	struct hint_batch b = { 0 };
 	uint64_t known = 0;
 	bool good = false;
+	if (is_early(k, hint, len)) {
+		keeper_keep_hint(k, hint, len);
+		return;
+	}
 	while (tlv_next(&r, &t)) {
 		if (t.type == HINT_BATCH && t.len == sizeof b) {
 			memcpy(&b, t.data, sizeof b);

@@ -49,7 +49,8 @@ struct keeper {
 	struct serials reload;  /* messages that could not be read when qmgr asked */
 	struct serials held;    /* during the scan: notices all of whose recipients are done */
 	struct fold_queue folds;
-	struct buf hints;       /* that came before the scan was through: u32 length, bytes */
+	struct buf hints;       /* that came too early, before the scan was through or of a new life: u32 length, bytes */
+	bool replaying;         /* those hints are being taken: what nobody looks at is passed over */
 	bool scanned, closing;
 	bool blind;             /* a segment could not be read: no result log is recycled */
 	size_t jobs;            /* with the mover */
@@ -79,6 +80,10 @@ void keeper_check_all_logs(struct keeper *);
 /* keeper_news.c: what the mover came across, and hints. */
 void keeper_take_news(struct keeper *, struct news *);
 void keeper_take_hint(struct keeper *, const void *hint, size_t len);
+/* Keeps a hint that comes too early. */
+void keeper_keep_hint(struct keeper *, const void *hint, size_t len);
+/* The mover has looked at a segment in a life that was new: the hints that wait for it. */
+void keeper_take_early_hints(struct keeper *, const struct job *);
 /* keeper_tick.c: what is done every second. */
 void keeper_tick(struct keeper *);
 void keeper_start_look(struct keeper *, bool all);

@@ -348,7 +348,8 @@ void mover_gap(struct mover *m, const struct job *j)
 	struct ost_why why;
 	const struct stretch *from = &j->stretches[0];
 	int fd = openat(m->spool->journal, segment_name(name, from->number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && segment_read_header(fd, &h, &why) && salt_id(&h.salt) == from->id)
+	if (fd >= 0 && segment_read_header(fd, &h, &why) && salt_id(&h.salt) == from->id && h.number == from->number &&
+	    h.kind == SEGMENT_JOURNAL && h.state == SEGMENT_USED)
 		read_segment(m, fd, &h, from, true, j->stretches[1].read_to);
 	io_close(&fd);
 }

@@ -43,8 +43,8 @@ void spool_writer_report(struct spool_writer *w, struct buf *hint)
 	struct append_place p = append_where(w->append);
 	if (p.number == 0)
 		return;
-	struct hint_batch b = { .number = p.number, .salt = p.salt, .epoch = p.epoch, .start = p.end,
-				.end = p.end, .first_sequence = p.sequence + 1 };
+	struct hint_batch b = { .number = p.number, .salt = p.salt, .start = p.end, .end = p.end,
+				.first_sequence = p.sequence + 1 };
 	tlv_put(hint, HINT_BATCH, 0, &b, sizeof b);
 }
 
@@ -66,9 +66,8 @@ static void hint_batch(struct spool_writer *w, const struct append_batch *b)
 {
 	struct buf hint = BUF_INIT;
 	for (const struct append_item *i = b->items; i;) {
-		struct hint_batch part = { .number = b->number, .salt = b->salt, .epoch = b->epoch,
-					   .start = i->head.at, .end = b->end,
-					   .first_sequence = i->head.sequence };
+		struct hint_batch part = { .number = b->number, .salt = b->salt, .start = i->head.at,
+					   .end = b->end, .first_sequence = i->head.sequence };
 		buf_truncate(&hint, 0);
 		tlv_put(&hint, HINT_BATCH, 0, &part, sizeof part);
 		for (; i && hint.len < HINT_MAX - HINT_ENVELOPE_MAX - 128; i = i->next) {

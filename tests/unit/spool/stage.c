@@ -186,6 +186,8 @@ uint64_t stage_store_env(struct stage *s, size_t size, const struct spool_envelo
 	spool_draft_write(d, content, size);
 	free(content);
 	assert_int_equal(spool_draft_commit_wait(&d, env), SPOOL_STORED);
+	for (int i = 0; s->keeper && !s->lose_hints && !stage_found(s, serial) && i < 20; i++)
+		turn(s); /* the first hint of a segment's life makes the keeper look for itself */
 	return serial;
 }
 
