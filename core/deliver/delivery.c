@@ -32,7 +32,7 @@ static bool parse_rcpt(struct delivery *d, const struct tlv *group, uint32_t at)
 		if (f.type == F_RCPT)
 			tlv_u64(&f, &index);
 		else if (f.type == F_ADDRESS)
-			d->rcpts[at].address = text_of(d->arena, &f);
+			d->rcpts[at].address = d->rcpts[at].original = text_of(d->arena, &f);
 	}
 	d->index[at] = (uint32_t)index;
 	return !r.bad && index <= UINT32_MAX && d->rcpts[at].address;
@@ -129,6 +129,8 @@ void delivery_destroy(struct delivery **dp)
 static bool fill_in(struct delivery *d)
 {
 	const struct spool_envelope *e = d->stored.env;
+	if (e->serial != d->serial)
+		return false;
 	d->pub.flags = e->flags & (OST_MSG_8BITMIME | OST_MSG_SMTPUTF8 | OST_MSG_REQUIRETLS);
 	d->pub.sender = e->sender ? e->sender : "";
 	d->pub.envid = e->envid;
@@ -175,20 +177,18 @@ void delivery_run(struct delivery *d)
 	case FETCH_OK:
 		break;
 	case FETCH_GONE:
-		d->stored = (struct spool_stored){ .fd = -1 };
 		report_gone(d);
 		return;
 	case FETCH_DAMAGED:
 	case FETCH_FAILED:
-		d->stored = (struct spool_stored){ .fd = -1 };
 		log_error("%s: cannot read the message: %s", d->pub.queue_id, why.text);
 		d->pub.arrival = d->taken_utc;
 		put_off(d, "the message cannot be read from the spool");
 		return;
 	}
 	if (!fill_in(d)) {
-		log_error("%s: qmgr names a recipient that the message does not have", d->pub.queue_id);
-		put_off(d, "internal error: no such recipient");
+		log_error("%s: qmgr names a message or a recipient that its ticket does not lead to", d->pub.queue_id);
+		put_off(d, "internal error: no such message");
 		return;
 	}
 	call_module(d);

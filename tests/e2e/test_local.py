@@ -44,6 +44,7 @@ def messages(path):
 def test_mailbox_of_a_system_user(make):
     i, folder = local(make, "")
     i.send("sender@example.test", [f"{USER}@{HERE}"], TEXT)
+    wait_for(lambda: len(messages(folder / USER)) == 1)
     i.send("", [f"{USER}@{HERE}"], TEXT)
     wait_for(lambda: len(messages(folder / USER)) == 2)
     first = messages(folder / USER)[0]
