@@ -57,6 +57,8 @@ static void catch_crashes(void)
 	}
 }
 
+static struct worker *the_worker __attribute__((used)); /* the process's one; lives as long as the process */
+
 static struct worker *worker_new(const struct role *role)
 {
 	struct worker *w = MEM_NEW(struct worker);
@@ -85,7 +87,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	syscall(SYS_close_range, CONTROL_FD + 1, ~0U, 0);
 	ignore_signals();
 	catch_crashes();
-	struct worker *w = worker_new(role);
+	struct worker *w = the_worker = worker_new(role);
 	if (!worker_start_receive(w, &why) || !worker_start_become(w, &why))
 		return start_failed(w, &why);
 	if (role->prepare && !role->prepare(w, &why))
