@@ -100,6 +100,10 @@ void keeper_close(struct keeper **kp)
 	spool_results_close(&k->mover.own_log);
 	mover_forget_results(&k->mover);
 	free(k->mover.logs);
+	for (struct job *j = k->mover.later, *next; j; j = next) {
+		next = j->next;
+		job_free(j);
+	}
 	free(k->mover.owed_voids);
 	free_blocked(k);
 	post_free(&k->post);
@@ -140,7 +144,7 @@ void keeper_scan(struct keeper *k)
 void keeper_hint(struct keeper *k, const void *hint, size_t len)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
-	if (k->scanned)
+	if (k->journal_scanned)
 		keeper_take_hint(k, hint, len);
 	else
 		keeper_keep_hint(k, hint, len); /* until it is known what was there before */
@@ -149,7 +153,11 @@ void keeper_hint(struct keeper *k, const void *hint, size_t len)
 void keeper_look(struct keeper *k)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
-	if (k->scanned)
+	if (!k->scanned)
+		return; /* the scan sees it all */
+	if (k->looking_at_all)
+		k->look_again = true; /* one look for all that ask meanwhile */
+	else
 		keeper_start_look(k, true);
 }
 

@@ -331,6 +331,12 @@ void keeper_answer(struct keeper *k, struct job *j)
 		break;
 	case JOB_LOOK:
 		k->looking = false;
+		if (j->all)
+			k->looking_at_all = false;
+		if (j->all && k->look_again && !k->closing) {
+			k->look_again = false;
+			keeper_start_look(k, true);
+		}
 		break;
 	case JOB_GAP:
 		keeper_take_early_hints(k, j);

@@ -203,6 +203,13 @@ void keeper_take_early_hints(struct keeper *k, const struct job *j)
 	k->replaying = false;
 }
 
+/* The first scan has been through the journal: what comes from now on is new. */
+static void take_journal_scanned(struct keeper *k)
+{
+	k->journal_scanned = true;
+	take_kept_hints(k);
+}
+
 /* The first scan is through. */
 static void take_scanned(struct keeper *k)
 {
@@ -216,7 +223,6 @@ static void take_scanned(struct keeper *k)
 	}
 	free(held.items);
 	k->events.scanned(k->ctx);
-	take_kept_hints(k);
 	for (uint32_t i = 1; i < k->index.nsegments; i++)
 		keeper_check_segment(k, i);
 	keeper_check_all_logs(k);
@@ -242,6 +248,9 @@ void keeper_take_news(struct keeper *k, struct news *n)
 	case NEWS_LOG:
 		take_log(k, n);
 		break;
+	case NEWS_JOURNAL:
+		take_journal_scanned(k);
+		break;
 	case NEWS_SCANNED:
 		take_scanned(k);
 		break;
@@ -254,7 +263,7 @@ void keeper_take_news(struct keeper *k, struct news *n)
 
 /* ---- hints ------------------------------------------------------------------------------------------------------ */
 
-/* Has the mover read the stretch [from what we know, to): of a life that is new, all of it. */
+/* Has the mover read the stretch [from what we know, to); of a life that is new, from its beginning. */
 static void read_gap(struct keeper *k, const struct stretch *known, uint64_t to, bool new_life)
 {
 	struct job *j = job_new(JOB_GAP);
@@ -338,7 +347,7 @@ static bool is_early(struct keeper *k, const void *hint, size_t len)
 		s->asked = id;
 		if (!asked)
 			read_gap(k, &(struct stretch){ .known = true, .number = b.number, .id = id,
-						       .read_to = SEGMENT_HEADER }, 0, true);
+						       .read_to = SEGMENT_HEADER }, b.end, true);
 		return true;
 	}
 	return false;
@@ -347,7 +356,7 @@ static bool is_early(struct keeper *k, const void *hint, size_t len)
 void keeper_keep_hint(struct keeper *k, const void *hint, size_t len)
 {
 	uint32_t n = (uint32_t)len;
-	if (len > UINT32_MAX)
+	if (len > KEPT_HINTS_MAX || k->hints.len > KEPT_HINTS_MAX) /* then it is a lost one, and is made up for */
 		return;
 	buf_add(&k->hints, &n, sizeof n);
 	buf_add(&k->hints, hint, len);

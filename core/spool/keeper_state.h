@@ -11,7 +11,7 @@
 
 #define KEEPER_MAGIC 0x4ee9e401u
 
-enum { MOVE_AFTER = 60, FOLD_AFTER = 30, MOVES_MAX = 1024, LOOK_TICKS = 2, RELOAD_TICKS = 60 };
+enum { MOVE_AFTER = 60, FOLD_AFTER = 30, MOVES_MAX = 1024, LOOK_TICKS = 2, RELOAD_TICKS = 60, KEPT_HINTS_MAX = 64 << 20 };
 
 struct blocked { /* jobs that wait for an entry's present job, in order */
 	uint64_t serial;
@@ -51,11 +51,12 @@ struct keeper {
 	struct fold_queue folds;
 	struct buf hints;       /* that came too early, before the scan was through or of a new life: u32 length, bytes */
 	bool replaying;         /* those hints are being taken: what nobody looks at is passed over */
-	bool scanned, closing;
+	bool journal_scanned, scanned, closing;
 	bool blind;             /* a segment could not be read: no result log is recycled */
 	size_t jobs;            /* with the mover */
 	size_t moves;           /* of them, moves that the keeper wanted itself */
 	bool looking;           /* a look is under way */
+	bool looking_at_all, look_again; /* a full one; and another is asked for */
 	int64_t opened;         /* clock_mono() */
 	unsigned ticks;
 	struct keeper_stats stats;

@@ -37,7 +37,7 @@ void keeper_fold_later(struct keeper *k, uint64_t serial)
 /* May this message be moved or folded now? */
 static bool is_quiet(const struct entry *e)
 {
-	return e && !(e->flags & (ENTRY_BUSY | ENTRY_GONE | ENTRY_FOREIGN | ENTRY_REMOVING | ENTRY_FINISH));
+	return e && !(e->flags & (ENTRY_BUSY | ENTRY_GONE | ENTRY_FOREIGN | ENTRY_REMOVING));
 }
 
 /* Brings a message to its file, with the results that are known; or the results alone. */
@@ -137,6 +137,7 @@ void keeper_start_look(struct keeper *k, bool all)
 									  .sequence = s->sequence };
 	}
 	k->looking = true;
+	k->looking_at_all = k->looking_at_all || all;
 	keeper_post(k, j);
 }
 

@@ -126,17 +126,30 @@ static void sort_job(struct mover *m, struct job *j, struct sorted *s)
 	mover_answer(m, j);
 }
 
+/* While the first scan goes through the files, nothing else may read logs or look for messages: it waits. */
+static bool must_wait(const struct mover *m, const struct job *j)
+{
+	return m->in_files && (j->kind == JOB_STOP || j->kind == JOB_SCAN || j->kind == JOB_LOOK ||
+			       j->kind == JOB_REREAD || j->kind == JOB_READ);
+}
+
 /* One round: all jobs that have come. False: stop. */
 static bool work(struct mover *m, struct job *jobs)
 {
 	struct sorted s = { 0 };
+	struct job **last_later = &m->later;
+	while (*last_later)
+		last_later = &(*last_later)->next;
 	s.last_update = &s.update;
 	s.last_void = &s.voids;
 	s.last_remove = &s.remove;
 	s.last_recycle = &s.recycle;
 	for (struct job *j = jobs, *next; j; j = next) {
 		next = j->next;
-		sort_job(m, j, &s);
+		if (must_wait(m, j))
+			add_last(&last_later, j);
+		else
+			sort_job(m, j, &s);
 	}
 	if (s.update)
 		mover_update(m, s.update);
@@ -149,12 +162,22 @@ static bool work(struct mover *m, struct job *jobs)
 	return !s.stop;
 }
 
+void mover_meanwhile(struct mover *m)
+{
+	struct job *jobs = post_take_jobs_at_once(m->post);
+	if (jobs)
+		(void)work(m, jobs);
+}
+
 void *mover_run(void *arg)
 {
 	struct mover *m = arg;
 	int64_t tick = clock_mono() + CLOCK_SECOND;
 	for (bool on = true; on;) {
-		struct job *jobs = post_take_jobs(m->post, tick);
+		struct job *jobs = m->later;
+		m->later = NULL;
+		if (!jobs)
+			jobs = post_take_jobs(m->post, tick);
 		if (jobs)
 			on = work(m, jobs);
 		if (clock_mono() >= tick) {

@@ -35,7 +35,9 @@ struct mover {
 	struct spool_results *own_log; /* voids go here */
 	struct mover_log *logs;        /* by number */
 	uint32_t nlogs;
-	bool scanning;
+	bool scanning;                 /* the first scan, until it is through with the journal */
+	bool in_files;                 /* the first scan is going through the files */
+	struct job *later;             /* jobs that wait for the end of the scan, in order */
 	struct serial_results *results; /* while scanning */
 	struct void_copy *voids;        /* while scanning */
 	struct spool_void *owed_voids;  /* whose file is durable, but that is not noted: no file goes before it is */
@@ -66,6 +68,8 @@ void mover_recycle(struct mover *, struct job *);
 void mover_load(struct mover *, struct job *);
 void mover_answer(struct mover *, struct job *);
 void *mover_run(void *mover);
+/* In the middle of the first scan: what can be done for messages that are known already. */
+void mover_meanwhile(struct mover *);
 /* Makes copies void durably, those owed first. */
 bool mover_note_voids(struct mover *, const struct spool_void *, size_t n, struct ost_why *);
 

@@ -144,7 +144,10 @@ static bool scan_file(void *ctx, uint64_t serial)
 {
 	struct file_walk *w = ctx;
 	find_file(w->mover, serial, false, &w->finds);
-	send_files(w->mover, &w->finds, CHUNK);
+	if (w->finds.n >= CHUNK) {
+		send_files(w->mover, &w->finds, CHUNK);
+		mover_meanwhile(w->mover);
+	}
 	return !w->mover->stopping(w->mover->ctx);
 }
 
@@ -276,6 +279,8 @@ static void read_segment(struct mover *m, int fd, const struct segment_header *h
 	struct journal_walk w = { .mover = m, .header = h, .id = salt_id(&h->salt) };
 	struct ost_why why;
 	bool same = from && from->known && from->id == w.id;
+	if (same && locked && to == 0 && !scan_more(fd, h, from->read_to))
+		return;
 	struct scan s = { .header = h, .live = locked || to > 0, .from = same ? from->read_to : SEGMENT_HEADER,
 			  .sequence = same ? from->sequence : 0, .to = to,
 			  .record = on_message, .hole = on_hole, .ctx = &w };
@@ -369,17 +374,20 @@ void mover_look(struct mover *m, const struct job *j)
 void mover_scan(struct mover *m)
 {
 	struct file_walk w = { .mover = m };
+	struct ost_why why;
 	m->scanning = true;
 	mover_read_logs(m, true);
 	look_at_journal(m, NULL);
+	m->scanning = false;
+	if (!mover_note_voids(m, NULL, 0, &why))
+		log_error("spool: %s", why.text);
+	post_news(m->post, news_new(NEWS_JOURNAL));
+	m->in_files = true;
 	folder_messages(m->spool, scan_file, &w);
+	m->in_files = false;
 	send_files(m, &w.finds, 1);
 	free(w.finds.items);
 	mover_forget_results(m);
-	m->scanning = false;
-	struct ost_why why;
-	if (!mover_note_voids(m, NULL, 0, &why))
-		log_error("spool: %s", why.text);
 	if (!m->stopping(m->ctx))
 		post_news(m->post, news_new(NEWS_SCANNED));
 }

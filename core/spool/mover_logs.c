@@ -135,6 +135,8 @@ static void read_log(struct mover *m, uint32_t number, int fd, const struct segm
 	struct ost_why why;
 	if (state->id != id)
 		*state = (struct mover_log){ .id = id, .read_to = SEGMENT_HEADER };
+	else if (locked && !scan_more(fd, h, state->read_to))
+		return;
 	struct news *news = news_new(NEWS_LOG);
 	struct reading r = { .mover = m, .number = number, .id = id, .news = news, .header = h };
 	struct scan s = { .header = h, .live = locked, .from = state->read_to, .sequence = state->sequence,

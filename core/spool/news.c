@@ -169,15 +169,30 @@ void post_job(struct post *p, struct job *j)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Empties the queue of jobs. Called with the lock held. */
+static struct job *take_jobs(struct post *p)
+{
+	struct job *jobs = p->first_job;
+	p->first_job = NULL;
+	p->last_job = &p->first_job;
+	return jobs;
+}
+
 struct job *post_take_jobs(struct post *p, int64_t deadline)
 {
 	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND, .tv_nsec = deadline % CLOCK_SECOND * 1000 };
 	pthread_mutex_lock(&p->lock);
 	while (!p->first_job && pthread_cond_timedwait(&p->more_jobs, &p->lock, &until) != ETIMEDOUT)
 		;
-	struct job *jobs = p->first_job;
-	p->first_job = NULL;
-	p->last_job = &p->first_job;
+	struct job *jobs = take_jobs(p);
+	pthread_mutex_unlock(&p->lock);
+	return jobs;
+}
+
+struct job *post_take_jobs_at_once(struct post *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct job *jobs = take_jobs(p);
 	pthread_mutex_unlock(&p->lock);
 	return jobs;
 }

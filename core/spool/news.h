@@ -82,7 +82,7 @@ struct job {
 	struct ost_why why;
 };
 
-enum news_kind { NEWS_JOB, NEWS_SEGMENT, NEWS_FILES, NEWS_NAMES, NEWS_LOG, NEWS_SCANNED, NEWS_TICK };
+enum news_kind { NEWS_JOB, NEWS_SEGMENT, NEWS_FILES, NEWS_NAMES, NEWS_LOG, NEWS_JOURNAL, NEWS_SCANNED, NEWS_TICK };
 
 struct news {
 	struct news *next;
@@ -112,6 +112,7 @@ int post_fd(const struct post *); /* readable while there is news */
 void post_job(struct post *, struct job *);
 /* Waits for jobs, at most until `deadline` (clock_mono); takes all of them, in order. NULL: the time has come. */
 struct job *post_take_jobs(struct post *, int64_t deadline);
+struct job *post_take_jobs_at_once(struct post *); /* those that are there; NULL: none */
 void post_news(struct post *, struct news *); /* waits while much news is unread */
 struct news *post_take_news(struct post *);   /* all, in order; NULL: none */
 bool post_wait_news(struct post *);           /* until there is some */

@@ -80,6 +80,18 @@ void scan_bytes(struct scan *s, const char *bytes, uint64_t len)
 		tell_hole(&w, w.bad_to < w.end ? w.bad_to : w.end);
 }
 
+bool scan_more(int fd, const struct segment_header *header, uint64_t read_to)
+{
+	char head[RECORD_HEAD];
+	struct record_head h;
+	uint64_t places[] = { read_to, round_up(read_to, RECORD_BORDER) };
+	for (int i = 0; i < 2; i++)
+		if (io_pread_full(fd, head, sizeof head, (off_t)places[i]) &&
+		    record_head_get(head, &header->salt, &h) != RECORD_NONE)
+			return true;
+	return false;
+}
+
 bool scan_segment(int fd, struct scan *s, struct ost_why *why)
 {
 	uint64_t end = s->header->end ? s->header->end : s->header->size;

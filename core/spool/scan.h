@@ -23,6 +23,8 @@ struct scan {
 
 /* `bytes` are those of the file from s->from on, `len` of them. */
 void scan_bytes(struct scan *s, const char *bytes, uint64_t len);
+/* Does a record seem to follow, in a segment that has been read up to here? For those whose writer is at work. */
+bool scan_more(int fd, const struct segment_header *, uint64_t read_to);
 /* Reads the bytes as well. False: they could not be read. */
 bool scan_segment(int fd, struct scan *s, struct ost_why *);
 

@@ -156,7 +156,7 @@ void stage_wait_stats(struct stage *s, bool (*good)(const struct keeper_stats *,
 	}
 }
 
-void stage_open_keeper(struct stage *s)
+void stage_start_keeper(struct stage *s)
 {
 	struct ost_why why;
 	s->nfound = s->loaded = s->updated = s->reread = s->results = 0;
@@ -165,6 +165,11 @@ void stage_open_keeper(struct stage *s)
 	if (!s->keeper)
 		fail_msg("%s", why.text);
 	keeper_scan(s->keeper);
+}
+
+void stage_open_keeper(struct stage *s)
+{
+	stage_start_keeper(s);
 	int64_t end = clock_mono() + 20 * CLOCK_SECOND;
 	while (!s->scanned) {
 		assert_true(clock_mono() < end);

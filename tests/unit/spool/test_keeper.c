@@ -216,6 +216,42 @@ static void a_keeper_that_comes_back_reads_what_a_living_writer_wrote(void **sta
 	stage_check_content(s, after, 100);
 }
 
+static void new_mail_does_not_wait_for_the_scan(void **state)
+{
+	struct stage *s = *state;
+	enum { OLD = 1500, NEW = 40 };
+	uint64_t old[OLD], fresh[NEW];
+	s->spool->options.file_threshold = 50;
+	for (size_t i = 0; i < OLD; i++)
+		old[i] = stage_store(s, 100, 1); /* files */
+	s->spool->options.file_threshold = 60000;
+	uint64_t journal = stage_store(s, 100, 1);
+	stage_close_keeper(s);
+	stage_start_keeper(s);
+	size_t finished = 0, during = 0;
+	for (size_t i = 0; i < NEW; i++) { /* while it scans, if it is not too fast */
+		during += !s->scanned;
+		fresh[i] = stage_store(s, 200, 1);
+		stage_wait(s, &s->nfound, 1);
+		if (i % 4 == 0 && stage_found(s, fresh[i])) {
+			assert_true(stage_update(s, fresh[i], 0, RCPT_DEFERRED, 5)); /* to a file */
+			assert_true(stage_update(s, fresh[i], 0, RCPT_DONE, 0));
+			keeper_finish(s->keeper, fresh[i]);
+			finished++;
+		}
+	}
+	assert_true(during > 0);
+	while (!s->scanned)
+		stage_run(s, 0.01);
+	stage_wait(s, &s->nfound, OLD + NEW + 1);
+	stage_wait_stats(s, messages, OLD + NEW + 1 - finished);
+	assert_non_null(stage_found(s, journal));
+	for (size_t i = 0; i < OLD; i++)
+		assert_non_null(stage_found(s, old[i]));
+	restart(s);
+	assert_int_equal(s->nfound, OLD + NEW + 1 - finished);
+}
+
 static void only_one_keeper_has_a_spool(void **state)
 {
 	struct stage *s = *state;
@@ -505,6 +541,7 @@ int main(void)
 		TEST(a_living_agents_results_are_read_again),
 		TEST(a_lost_hint_is_made_up_for),
 		TEST(a_keeper_that_comes_back_reads_what_a_living_writer_wrote),
+		TEST(new_mail_does_not_wait_for_the_scan),
 		TEST(only_one_keeper_has_a_spool),
 		TEST(the_journal_empties_itself_when_it_fills),
 		TEST(what_is_deleted_stays_so),
