@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "bounce/store.h"
 
-enum { PEERS_MAX = 8, PARTIAL_MAX = 64 };
+enum { PEERS_MAX = 8, PARTIAL_MAX = 64, ANSWER_SECONDS = 60 };
 
 /* A link from a qmgr, and requests that have not come whole yet. */
 struct peer_link {
@@ -26,6 +26,7 @@ struct process {
 	struct notice_settings settings;
 	struct peer_link peers[PEERS_MAX];
 	struct ipc_link *newest; /* where hints go; NULL: nobody is there */
+	struct ipc_link *resolver; /* NULL: not connected */
 	bool stop, retired;
 };
 
@@ -82,6 +83,57 @@ static void on_worker_event(void *ctx, enum worker_event event, const char *deta
 		p->retired = true;
 }
 
+/* ---- whom an address stands for --------------------------------------------------------------------------------- */
+
+/* The resolver's answer. */
+static bool read_expansion(const struct ipc_message *m, struct arena *a, const char ***list, size_t *count)
+{
+	struct tlv_reader r = tlv_read(m->body, m->len);
+	struct tlv group, f;
+	uint64_t verdict = RESOLVE_DEFER;
+	*count = 0;
+	*list = arena_alloc(a, (m->len / TLV_HEAD + 1) * sizeof **list);
+	if (m->type != M_RESOLVED || !tlv_next(&r, &group) || group.type != F_ANSWER)
+		return false;
+	struct tlv_reader in = tlv_read(group.data, group.len);
+	while (tlv_next(&in, &f)) {
+		if (f.type == F_VERDICT)
+			tlv_u64(&f, &verdict);
+		else if (f.type == F_ADDRESS)
+			(*list)[(*count)++] = arena_strndup(a, f.data, f.len);
+	}
+	return verdict == RESOLVE_OK;
+}
+
+/* Asks the resolve process: this one loads no tables. */
+static bool expand(void *ctx, struct arena *a, const char *address, const char ***list, size_t *count)
+{
+	struct process *p = ctx;
+	struct ost_why why = { .text = "" };
+	struct ipc_message m;
+	struct buf b = BUF_INIT;
+	if (!p->resolver)
+		p->resolver = worker_connect(p->worker, "resolve", &why);
+	if (!p->resolver) {
+		log_warning("cannot reach resolve: %s", why.text);
+		return false;
+	}
+	size_t mark = tlv_open(&b, F_ASK, 0);
+	tlv_put_u64(&b, F_ID, 1);
+	tlv_put_u64(&b, F_KIND, ASK_EXPAND);
+	tlv_put_str(&b, F_ADDRESS, address);
+	tlv_close(&b, mark);
+	bool got = ipc_send(p->resolver, M_RESOLVE, b.data, b.len) &&
+		   ipc_receive(p->resolver, &m, clock_mono() + ANSWER_SECONDS * CLOCK_SECOND) == IPC_GOT;
+	buf_free(&b);
+	bool ok = got && read_expansion(&m, a, list, count);
+	if (!got) /* an answer that is late must not be taken for the next one */
+		ipc_link_destroy(&p->resolver);
+	return ok;
+}
+
+/* ---- requests --------------------------------------------------------------------------------------------------- */
+
 static void answer(struct peer_link *peer, uint64_t id, bool good)
 {
 	struct buf b = BUF_INIT;
@@ -113,7 +165,7 @@ static bool on_notice(struct process *p, struct peer_link *peer, const struct ip
 	if (!q || !notice_request_add(*q, m))
 		return false;
 	if ((*q)->complete) {
-		answer(peer, id, notice_store(p->spool, p->writer, &p->settings, *q));
+		answer(peer, id, notice_store(p->spool, p->writer, &p->settings, *q, expand, p));
 		notice_request_free(q);
 	}
 	return true;
@@ -172,6 +224,7 @@ static int serve(struct worker *w)
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		if (p.peers[i].link)
 			drop_peer(&p, &p.peers[i]);
+	ipc_link_destroy(&p.resolver);
 	spool_writer_close(&p.writer);
 	arena_destroy(&p.arena);
 	return 0;

@@ -126,17 +126,25 @@ static bool copy_content(struct spool_draft *d, const struct spool_stored *m, ui
 
 /* ---- storing ---------------------------------------------------------------------------------------------------- */
 
-/* One notice to one address. */
+/* One notice to one address, and whom that stands for. */
 struct letter {
 	const char *to;
+	const char **rcpts;
+	size_t nrcpts;
 	bool postmaster; /* from the address that must not bounce */
 	bool copy;       /* beside the one to the sender */
 };
 
 static bool commit(struct spool_draft **draft, const struct notice_text *t, const struct letter *l)
 {
-	struct spool_rcpt rcpt = { .address = l->to };
+	struct arena *a = arena_new();
+	struct spool_rcpt *rcpts = arena_alloc(a, l->nrcpts * sizeof *rcpts);
 	const struct notice_request *q = t->request;
+	for (size_t i = 0; i < l->nrcpts; i++) {
+		rcpts[i].address = l->rcpts[i];
+		if (strcasecmp(l->rcpts[i], l->to) != 0)
+			rcpts[i].original = l->to;
+	}
 	const struct spool_envelope env = {
 		.arrival = t->now,
 		.sender = l->postmaster ? t->settings->double_bounce : "",
@@ -146,10 +154,12 @@ static bool commit(struct spool_draft **draft, const struct notice_text *t, cons
 		.rewrite_context = "local",
 		.notice_of = q->serial,
 		.notice_round = notice_round(q->round, q->kind, l->copy),
-		.rcpts = &rcpt,
-		.nrcpts = 1,
+		.rcpts = rcpts,
+		.nrcpts = l->nrcpts,
 	};
-	return spool_draft_commit_wait(draft, &env) == SPOOL_STORED;
+	bool ok = spool_draft_commit_wait(draft, &env) == SPOOL_STORED;
+	arena_destroy(&a);
+	return ok;
 }
 
 static const char *kind_word(enum notice_kind kind, bool postmaster)
@@ -227,7 +237,7 @@ static size_t addressees(const struct notice_settings *s, const struct notice_re
 }
 
 bool notice_store(struct spool *spool, struct spool_writer *w, const struct notice_settings *s,
-		  const struct notice_request *q)
+		  const struct notice_request *q, notice_expand_fn *expand, void *ctx)
 {
 	struct spool_stored m = { .fd = -1 };
 	struct ost_why why = { .text = "" };
@@ -243,7 +253,8 @@ bool notice_store(struct spool *spool, struct spool_writer *w, const struct noti
 	size_t n = addressees(s, q, m.env->sender, list);
 	bool ok = true;
 	for (size_t i = 0; i < n && ok; i++)
-		ok = store_letter(w, s, q, &m, &list[i]);
+		ok = expand(ctx, m.arena, list[i].to, &list[i].rcpts, &list[i].nrcpts) && list[i].nrcpts > 0 &&
+		     store_letter(w, s, q, &m, &list[i]);
 	spool_stored_free(&m);
 	return ok;
 }

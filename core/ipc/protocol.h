@@ -11,7 +11,7 @@ enum ipc_type {
 	M_HINT = 1,          /* the body is what spool's hint function was given */
 
 	/* qmgr <-> resolve: several groups a message, answers in any order */
-	M_RESOLVE = 10,      /* F_ASK groups { F_ID, F_ADDRESS, F_SENDER } */
+	M_RESOLVE = 10,      /* F_ASK groups { F_ID, F_ADDRESS, F_SENDER, F_KIND (enum resolve_ask) } */
 	M_RESOLVED,          /* F_ANSWER groups { F_ID, F_VERDICT, F_TRANSPORT, F_NEXTHOP, F_ADDRESS, F_DSN, F_REASON } */
 
 	/* agent <-> qmgr */
@@ -55,6 +55,7 @@ enum ipc_field {
 	F_FIELD_FIRST_FREE = 200,
 };
 
+enum resolve_ask { ASK_ROUTE = 0, ASK_EXPAND }; /* EXPAND: the answer has F_ADDRESS … by virtual_alias_maps */
 enum resolve_verdict { RESOLVE_OK = 0, RESOLVE_DEFER, RESOLVE_BOUNCE }; /* the latter two with F_DSN and F_REASON */
 enum notice_kind { NOTICE_FAILURE = 1, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_DOUBLE }; /* RFC 3464; DOUBLE: to postmaster */
 enum queue_op { QUEUE_DELETE = 1, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REQUEUE };

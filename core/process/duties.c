@@ -51,6 +51,7 @@ static const struct {
 } connections[] = {
 	{ "smtpd", "qmgr" },   { "smtpd", "resolve" }, { "pickup", "qmgr" }, { "pickup", "resolve" },
 	{ "qmgr", "resolve" }, { "qmgr", "bounce" },   { "bounce", "qmgr" }, { "agent", "qmgr" },
+	{ "bounce", "resolve" },
 };
 
 bool duties_may_connect(const char *from, bool broker_allowed, const char *to)

@@ -8,6 +8,7 @@ enum { BODY_SOFT_MAX = 64 * 1024, ADDRESS_MAX = 4096 };
 struct ask {
 	uint64_t id;
 	const char *address, *sender;
+	uint64_t kind; /* enum resolve_ask */
 };
 
 static bool read_ask(struct arena *a, const struct tlv *group, struct ask *ask)
@@ -20,6 +21,8 @@ static bool read_ask(struct arena *a, const struct tlv *group, struct ask *ask)
 		size_t len = f.len < ADDRESS_MAX ? f.len : ADDRESS_MAX;
 		if (f.type == F_ID)
 			has_id = tlv_u64(&f, &ask->id);
+		else if (f.type == F_KIND)
+			tlv_u64(&f, &ask->kind);
 		else if (f.type == F_ADDRESS)
 			ask->address = arena_strndup(a, f.data, len);
 		else if (f.type == F_SENDER)
@@ -41,6 +44,19 @@ static void put_answer(struct buf *b, uint64_t id, const struct resolved *answer
 	tlv_close(b, mark);
 }
 
+/* Whom the address stands for, instead of where it goes. */
+static void put_expansion(struct buf *b, const struct resolver *resolver, struct arena *a, const struct ask *ask)
+{
+	const char **list = NULL;
+	size_t count = 0;
+	size_t mark = tlv_open(b, F_ANSWER, 0);
+	tlv_put_u64(b, F_ID, ask->id);
+	tlv_put_u64(b, F_VERDICT, resolver_expand(resolver, a, ask->address, &list, &count));
+	for (size_t i = 0; i < count; i++)
+		tlv_put_str(b, F_ADDRESS, list[i]);
+	tlv_close(b, mark);
+}
+
 bool resolve_answer(const struct resolver *resolver, struct arena *a, const void *body, size_t len, struct ipc_link *link)
 {
 	struct tlv_reader r = tlv_read(body, len);
@@ -56,8 +72,12 @@ bool resolve_answer(const struct resolver *resolver, struct arena *a, const void
 		good = read_ask(a, &f, &ask);
 		if (!good)
 			break;
-		resolver_resolve(resolver, a, ask.sender, ask.address, &answer);
-		put_answer(&out, ask.id, &answer);
+		if (ask.kind == ASK_EXPAND) {
+			put_expansion(&out, resolver, a, &ask);
+		} else {
+			resolver_resolve(resolver, a, ask.sender, ask.address, &answer);
+			put_answer(&out, ask.id, &answer);
+		}
 		if (out.len > BODY_SOFT_MAX) {
 			ipc_send(link, M_RESOLVED, out.data, out.len);
 			buf_reset(&out);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/magic.h"
 #include "base/mem.h"
@@ -64,7 +65,8 @@ static bool is_immediate(const struct resolver *r)
 {
 	static const char *const lists[] = { "mydestination", "virtual_alias_domains", "virtual_mailbox_domains",
 					     "relay_domains" };
-	const struct maps *maps[] = { r->transport_maps, r->sender_relayhost, r->sender_transport, r->relocated };
+	const struct maps *maps[] = { r->transport_maps, r->sender_relayhost, r->sender_transport, r->relocated,
+				     r->virtual_alias };
 	for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
 		if (maps[i] && !maps_immediate(maps[i]))
 			return false;
@@ -72,6 +74,16 @@ static bool is_immediate(const struct resolver *r)
 		if (!list_immediate(r->view, lists[i]))
 			return false;
 	return true;
+}
+
+static bool list_names(const struct cfg_view *view, const char *list, const char *name)
+{
+	struct arena *a = arena_new();
+	bool answer = false;
+	for (const char **word = cfg_split(a, text_of(view, list)); *word; word++)
+		answer = answer || strcasecmp(*word, name) == 0;
+	arena_destroy(&a);
+	return answer;
 }
 
 static void read_texts(struct resolver *r, const struct cfg_view *view)
@@ -95,17 +107,8 @@ static void read_texts(struct resolver *r, const struct cfg_view *view)
 	r->null_domain = cfg_bool(view, P_resolve_null_domain);
 	r->numeric_domain = cfg_bool(view, P_resolve_numeric_domain);
 	r->min_user = cfg_bool(view, P_allow_min_user);
+	r->propagate = list_names(view, "propagate_unmatched_extensions", "virtual");
 	r->show_table = cfg_bool(view, P_show_user_unknown_table_name);
-}
-
-static bool parents_match(const struct cfg_view *view, const char *param)
-{
-	struct arena *a = arena_new();
-	bool answer = false;
-	for (const char **word = cfg_split(a, text_of(view, "parent_domain_matches_subdomains")); *word; word++)
-		answer = answer || strcmp(*word, param) == 0;
-	arena_destroy(&a);
-	return answer;
 }
 
 struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
@@ -131,7 +134,7 @@ struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
 	r->virtual_mailbox = open_maps(view, "virtual_mailbox_maps", why);
 	r->local_recipients = open_maps(view, "local_recipient_maps", why);
 	r->relay_recipients = open_maps(view, "relay_recipient_maps", why);
-	r->transport_parents = parents_match(view, "transport_maps");
+	r->transport_parents = list_names(view, "parent_domain_matches_subdomains", "transport_maps");
 	r->immediate = is_immediate(r);
 	return r;
 }

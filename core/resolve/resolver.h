@@ -58,6 +58,11 @@ struct rcpt_answer {
 enum rcpt_exists resolver_exists(const struct resolver *, struct arena *, const char *address, const struct resolved *,
 				 struct rcpt_answer *);
 
+/* Whom an address stands for by virtual_alias_maps: itself when it is no alias. For mail that is stored without cleanup
+ * (notices). RESOLVE_OK, or RESOLVE_DEFER: a table failed, or the expansion has no end. */
+enum resolve_verdict resolver_expand(const struct resolver *, struct arena *, const char *address, const char ***list,
+				     size_t *count);
+
 /* The class of a bare domain ("example.org", "[192.0.2.1]"), as for reject_unauth_destination and the like.
  * CLASS_NONE: a table failed, *why says which. */
 enum address_class resolver_domain_class(const struct resolver *, struct arena *, const char *domain, struct ost_why *why);

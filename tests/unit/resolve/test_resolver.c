@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "resolve/resolver.h"
 #include "tests/support/fixture.h"
 
@@ -19,7 +20,9 @@ static const char main_cf[] =
 	"mydestination = $myhostname, localhost.$mydomain, localhost, example.com\n"
 	"inet_interfaces = 127.0.0.1\n"
 	"virtual_alias_domains = alias.test\n"
-	"virtual_alias_maps = inline:{ {known@alias.test=user@example.com} {@all.mbox.test=user@example.com} }\n"
+	"virtual_alias_maps = inline:{ {known@alias.test=user@example.com} {@all.mbox.test=user@example.com} "
+	"{two@alias.test=known@alias.test, far@other.test} {loop@alias.test=pool@alias.test} {pool@alias.test=loop@alias.test} "
+	"{self@alias.test=self@alias.test, far@other.test} {@moved.test=@other.test} {postmaster=root@other.test} }\n"
 	"virtual_mailbox_domains = mbox.test, both.test\n"
 	"virtual_mailbox_maps = inline:{ {x@mbox.test=x/} {@both.test=all/} }\n"
 	"relay_domains = relay.test\n"
@@ -215,6 +218,37 @@ static void unknown_recipients_are_told_by_the_table_of_their_class(void **state
 	}
 }
 
+static void aliases_stand_for_addresses(void **state)
+{
+	static const struct {
+		const char *address, *stands_for;
+	} list[] = {
+		{ "user@elsewhere.test", "user@elsewhere.test" },
+		{ "known@alias.test", "user@example.com" },
+		{ "known+tag@alias.test", "user+tag@example.com" },
+		{ "two@alias.test", "user@example.com far@other.test" },
+		{ "self@alias.test", "self@alias.test far@other.test" },
+		{ "anyone@moved.test", "anyone@other.test" },
+		{ "postmaster", "root@other.test" },
+		{ "postmaster@mx.example.com", "root@other.test" },
+		{ "postmaster@elsewhere.test", "postmaster@elsewhere.test" },
+	};
+	const char **found;
+	size_t count;
+	(void)state;
+	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+		struct buf b = BUF_INIT;
+		print_message("# <%s>\n", list[i].address);
+		assert_int_equal(resolver_expand(resolver, a, list[i].address, &found, &count), RESOLVE_OK);
+		for (size_t n = 0; n < count; n++)
+			buf_printf(&b, "%s%s", n ? " " : "", found[n]);
+		assert_string_equal(buf_str(&b), list[i].stands_for);
+		buf_free(&b);
+	}
+	/* A circle comes to an end. */
+	assert_int_equal(resolver_expand(resolver, a, "loop@alias.test", &found, &count), RESOLVE_DEFER);
+}
+
 static void bare_domains_have_a_class(void **state)
 {
 	struct ost_why why;
@@ -240,6 +274,7 @@ int main(void)
 		cmocka_unit_test(routes_are_those_of_postfix),
 		cmocka_unit_test(senders_have_their_own_relays_and_transports),
 		cmocka_unit_test(unknown_recipients_are_told_by_the_table_of_their_class),
+		cmocka_unit_test(aliases_stand_for_addresses),
 		cmocka_unit_test(bare_domains_have_a_class),
 		cmocka_unit_test(tables_of_this_test_answer_at_once),
 	};
