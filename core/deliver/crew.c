@@ -74,7 +74,7 @@ static bool withdraw(struct crew *c, struct hand *h)
 static void *rest(struct crew *c, struct hand *h)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
+	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_SECONDS;
 	h->job = NULL;
 	h->next = c->idle;
@@ -83,7 +83,7 @@ static void *rest(struct crew *c, struct hand *h)
 	pthread_mutex_unlock(&c->lock);
 	int n;
 	do
-		n = sem_clockwait(&h->call, CLOCK_MONOTONIC, &until);
+		n = sem_timedwait(&h->call, &until); /* a clock that jumps does no harm here */
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		pthread_mutex_lock(&c->lock);
