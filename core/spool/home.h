@@ -13,6 +13,9 @@
 
 enum { SPOOL_FDS = 64 }; /* journal segments that readers keep open */
 
+/* The folders of a spool, X(name): struct spool has a descriptor of this name for each. */
+#define SPOOL_FOLDERS(X) X(journal) X(results) X(message) X(named) X(corrupt)
+
 struct spool {
 	unsigned magic;
 	char *path;
@@ -38,7 +41,8 @@ struct spool {
 bool serial_draw(struct spool *, uint64_t *serial, struct ost_why *);
 /* Sees to it that serials up to this one are never drawn (again): after the serial file was lost. */
 bool serial_skip(struct spool *, uint64_t serial, struct ost_why *);
-bool serial_create(int root, const struct sys *, struct ost_why *);
+/* Makes the file, unless it is there. */
+bool serial_create(int root, const struct sys *, uint64_t first, struct ost_why *);
 
 /* A journal segment open for reading; *own: the caller closes it. -1 with errno. */
 int spool_segment_fd(struct spool *, uint32_t number, bool *own);

@@ -37,6 +37,7 @@ struct mover {
 	uint32_t nlogs;
 	bool scanning;                 /* the first scan, until it is through with the journal */
 	bool in_files;                 /* the first scan is going through the files */
+	uint64_t highest;              /* serial that was found by the first scan */
 	struct job *later;             /* jobs that wait for the end of the scan, in order */
 	struct serial_results *results; /* while scanning */
 	struct void_copy *voids;        /* while scanning */

@@ -50,6 +50,8 @@ static struct found *add_message(struct mover *m, struct finds *finds, struct sp
 	struct found *f = finds_add(finds);
 	f->pending = mover_take_results(m, env->serial, env);
 	f->summary = mover_summary(env);
+	if (env->serial > m->highest)
+		m->highest = env->serial;
 	f->notice_of = env->notice_of;
 	f->notice_round = env->notice_round;
 	f->rounds = env->rounds;
@@ -388,6 +390,8 @@ void mover_scan(struct mover *m)
 	send_files(m, &w.finds, 1);
 	free(w.finds.items);
 	mover_forget_results(m);
+	if (m->highest > 0 && !serial_skip(m->spool, m->highest, &why))
+		log_error("spool: %s", why.text);
 	if (!m->stopping(m->ctx))
 		post_news(m->post, news_new(NEWS_SCANNED));
 }

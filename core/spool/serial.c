@@ -107,15 +107,13 @@ bool serial_skip(struct spool *s, uint64_t serial, struct ost_why *why)
 	return advance(s, 0, serial + 1, &was, why);
 }
 
-bool serial_create(int root, const struct sys *sys, struct ost_why *why)
+bool serial_create(int root, const struct sys *sys, uint64_t first, struct ost_why *why)
 {
-	if (faccessat(root, "serial", F_OK, 0) == 0)
-		return true;
 	sys_unlink(sys, root, "serial.new");
 	int fd = sys_create(sys, root, "serial.new", true);
 	char page[FILE_SIZE] = { 0 };
 	struct wire w;
-	wire_put(&w, 1);
+	wire_put(&w, first);
 	memcpy(page, &w, sizeof w);
 	bool ok = fd >= 0 && sys_pwrite(sys, fd, page, sizeof page, 0) && sys_fsync(sys, fd) &&
 		  (sys_link(sys, root, "serial.new", root, "serial") || errno == EEXIST);

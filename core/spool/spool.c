@@ -3,19 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "config.h"
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/magic.h"
 #include "base/mem.h"
 #include "spool/home.h"
+#ifdef OST_FAULT_INJECTION
+#include "spool/sys_fault.h"
+#endif
 
 enum { MIN_INODES = 100, RESULT_SEGMENTS_MAX = 100000 };
 
@@ -29,66 +31,15 @@ static const struct spool_options defaults = {
 };
 enum { RESULT_SEGMENT_SIZE = 1024 * 1024 };
 
-static const struct folder {
-	const char *name;
-	size_t member;
-} folders[] = {
-	{ "journal", offsetof(struct spool, journal) }, { "results", offsetof(struct spool, results) },
-	{ "message", offsetof(struct spool, message) }, { "named", offsetof(struct spool, named) },
-	{ "corrupt", offsetof(struct spool, corrupt) },
-};
-enum { FOLDERS = sizeof folders / sizeof folders[0] };
+#define FOLDER_MEMBER(name)  offsetof(struct spool, name),
+#define FOLDER_NAME_OF(name) #name,
+static const size_t folder_members[] = { SPOOL_FOLDERS(FOLDER_MEMBER) };
+static const char *const folder_names[] = { SPOOL_FOLDERS(FOLDER_NAME_OF) };
+enum { FOLDERS = sizeof folder_names / sizeof folder_names[0] };
 
 static int *folder_fd(struct spool *s, size_t i)
 {
-	return (int *)(void *)((char *)s + folders[i].member);
-}
-
-/* Makes a folder unless it is there, and the 256 below message/. */
-static bool make_folder(int root, const char *name, struct ost_why *why)
-{
-	char sub[32];
-	if (mkdirat(root, name, 0700) != 0 && errno != EEXIST)
-		return why_errno(why, "making the folder %s", name);
-	for (int i = 0; i < 256 && strcmp(name, "message") == 0; i++) {
-		snprintf(sub, sizeof sub, "message/%02X", (unsigned)i);
-		if (mkdirat(root, sub, 0700) != 0 && errno != EEXIST)
-			return why_errno(why, "making the folder %s", sub);
-	}
-	int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-	if (!ok)
-		why_errno(why, "making the folder %s durable", name);
-	io_close(&fd);
-	return ok;
-}
-
-bool spool_create(const char *path, struct ost_why *why)
-{
-	static const struct sys plain = { 0 };
-	if (!io_mkdirs(path, 0700))
-		return why_errno(why, "making %s", path);
-	int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return why_errno(why, "%s", path);
-	/* One process at a time; the serials are made last: where they are, all is. */
-	if (flock(root, LOCK_EX) != 0) {
-		why_errno(why, "locking %s", path);
-		io_close(&root);
-		return false;
-	}
-	bool ok = faccessat(root, "serial", F_OK, 0) != 0;
-	if (!ok) {
-		io_close(&root);
-		return true;
-	}
-	for (size_t i = 0; ok && i < FOLDERS; i++)
-		ok = make_folder(root, folders[i].name, why);
-	ok = ok && serial_create(root, &plain, why);
-	if (ok && fsync(root) != 0)
-		ok = why_errno(why, "making %s durable", path);
-	io_close(&root);
-	return ok;
+	return (int *)(void *)((char *)s + folder_members[i]);
 }
 
 /* Zeros become the defaults, and sizes what the format wants. */
@@ -138,9 +89,9 @@ static bool open_folders(struct spool *s, struct ost_why *why)
 		return why_errno(why, "spool %s", s->path);
 	for (size_t i = 0; i < FOLDERS; i++) {
 		int *fd = folder_fd(s, i);
-		*fd = openat(s->root, folders[i].name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		*fd = openat(s->root, folder_names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (*fd < 0)
-			return why_errno(why, "spool %s/%s", s->path, folders[i].name);
+			return why_errno(why, "spool %s/%s", s->path, folder_names[i]);
 	}
 	return true;
 }
@@ -148,7 +99,11 @@ static bool open_folders(struct spool *s, struct ost_why *why)
 struct spool *spool_open(const char *path, const struct spool_options *options, struct ost_why *why)
 {
 	struct spool *s = new_spool(path, options);
-	if (!open_folders(s, why))
+	bool ok = open_folders(s, why);
+#ifdef OST_FAULT_INJECTION
+	ok = ok && (sys_fault_from_environment(&s->sys) || why_set(why, "OST_SPOOL_FAULT is not STEP:N:ACTION"));
+#endif
+	if (!ok)
 		spool_close(&s);
 	if (!s)
 		return NULL;
@@ -177,6 +132,9 @@ void spool_close(struct spool **sp)
 	pthread_mutex_destroy(&s->serial_lock);
 	pthread_mutex_destroy(&s->room_lock);
 	pthread_rwlock_destroy(&s->fds_lock);
+#ifdef OST_FAULT_INJECTION
+	sys_fault_free(&s->sys);
+#endif
 	free(s->path);
 	s->magic = 0;
 	free(s);

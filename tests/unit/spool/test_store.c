@@ -13,7 +13,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "spool/sys.h"
+#include "spool/sys_fault.h"
 
 struct fixture {
 	char *path;
@@ -162,6 +162,53 @@ static void serials_are_never_given_twice(void **state)
 	struct spool_draft *d = spool_draft_new(f->writer);
 	assert_int_equal(spool_draft_serial(d), 1000001);
 	spool_draft_discard(&d);
+}
+
+static void a_lost_serial_file_makes_no_serial_come_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct ost_why why;
+	assert_int_equal(store(f, 100, 1, NULL), SPOOL_STORED);
+	assert_int_equal(store(f, 300000, 2, NULL), SPOOL_STORED);
+	struct ticket t = ticket(f, 1);
+	char *file = mem_printf("%s/serial", f->path);
+	close_all(f);
+	assert_int_equal(unlink(file), 0);
+	free(file);
+	assert_true(spool_create(f->path, &why));
+	open_all(f);
+	struct spool_draft *d = spool_draft_new(f->writer);
+	assert_true(spool_draft_serial(d) > t.serial + 100000);
+	spool_draft_discard(&d);
+}
+
+static void faults_on_request(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const bad[] = { "", "sync", "sync:1", "sync:0:EIO", "sync:x:EIO", "sync:1:EFOO", "jump:1:EIO",
+					   "sync:1:EIO:" };
+	struct sys s = { 0 };
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		setenv("OST_SPOOL_FAULT", bad[i], 1);
+		assert_false(sys_fault_from_environment(&s));
+	}
+	setenv("OST_SPOOL_FAULT", "write:2:ENOSPC", 1);
+	assert_true(sys_fault_from_environment(&s));
+	f->spool->sys = s;
+	assert_int_equal(store(f, 300000, 1, NULL), SPOOL_NO_SPACE); /* the serials' write was the first */
+	assert_int_equal(store(f, 300000, 1, NULL), SPOOL_STORED);
+	f->spool->sys = (struct sys){ 0 };
+	sys_fault_free(&s);
+	setenv("OST_SPOOL_FAULT", "sync:1+:EIO", 1);
+	assert_true(sys_fault_from_environment(&s));
+	f->spool->sys = s;
+	assert_int_equal(store(f, 300000, 1, NULL), SPOOL_FAILED);
+	assert_int_equal(store(f, 300000, 1, NULL), SPOOL_FAILED);
+	f->spool->sys = (struct sys){ 0 };
+	sys_fault_free(&s);
+	unsetenv("OST_SPOOL_FAULT");
+	assert_true(sys_fault_from_environment(&s));
+	assert_null(s.hook);
 }
 
 static void a_full_journal_goes_on_in_files(void **state)
@@ -454,6 +501,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(small_and_large_are_stored_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(serials_are_never_given_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lost_serial_file_makes_no_serial_come_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(faults_on_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_journal_goes_on_in_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(recycled_segments_are_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_bytes_are_seen, setup, teardown),
