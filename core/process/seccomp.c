@@ -101,35 +101,37 @@ static int refuse_named(scmp_filter_ctx ctx)
 	return 0;
 }
 
-/* Calls that are refused by their arguments. */
+/* Calls that are refused by one of their arguments, as 32 bits where the kernel looks at no more. */
+struct by_argument {
+	int call;
+	bool unless_network; /* allowed to roles that talk to the network */
+	struct scmp_arg_cmp when;
+};
+#define ARGUMENT(n, what, a, b) { .arg = (n), .op = (what), .datum_a = (a), .datum_b = (b) }
+#define ARGUMENT_32(n, value)   ARGUMENT(n, SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)(value))
+
 static int refuse_arguments(scmp_filter_ctx ctx, bool network)
 {
-	uint32_t pid = (uint32_t)getpid();
-	uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
-	int error = 0;
-	/* signals to other processes: the mail owner has several */
-	error = error ? error : seccomp_rule_add(ctx, eperm, SCMP_SYS(kill), 1, SCMP_A0_32(SCMP_CMP_NE, pid));
-	error = error ? error
-		      : seccomp_rule_add(ctx, eperm, SCMP_SYS(tgkill), 1, SCMP_A0_32(SCMP_CMP_NE, pid));
-	error = error ? error : seccomp_rule_add(ctx, eperm, SCMP_SYS(tkill), 0);
-	/* user namespaces; clone3 hides its flags, and libc falls back to clone */
-	error = error ? error
-		      : seccomp_rule_add(ctx, eperm, SCMP_SYS(clone), 1,
-					 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
-	error = error ? error : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	/* keystrokes for the terminal of start-fg */
-	error = error ? error
-		      : seccomp_rule_add(ctx, eperm, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, TIOCSTI));
-	if (!network) {
-		error = error ? error
-			      : seccomp_rule_add(ctx, eperm, SCMP_SYS(socket), 1,
-						 SCMP_A0_32(SCMP_CMP_EQ, AF_INET));
-		error = error ? error
-			      : seccomp_rule_add(ctx, eperm, SCMP_SYS(socket), 1,
-						 SCMP_A0_32(SCMP_CMP_EQ, AF_INET6));
+	const struct by_argument table[] = {
+		/* user namespaces; clone3 hides its flags, and libc falls back to clone */
+		{ SCMP_SYS(clone), false, ARGUMENT(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER) },
+		/* keystrokes for the terminal of start-fg */
+		{ SCMP_SYS(ioctl), false, ARGUMENT_32(1, TIOCSTI) },
+		{ SCMP_SYS(socket), false, ARGUMENT_32(0, AF_PACKET) },
+		{ SCMP_SYS(socket), true, ARGUMENT_32(0, AF_INET) },
+		{ SCMP_SYS(socket), true, ARGUMENT_32(0, AF_INET6) },
+		/* signals to other processes: the mail owner has several */
+		{ SCMP_SYS(kill), false, ARGUMENT(0, SCMP_CMP_NE, (uint32_t)getpid(), 0) },
+		{ SCMP_SYS(tgkill), false, ARGUMENT(0, SCMP_CMP_NE, (uint32_t)getpid(), 0) },
+	};
+	const uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
+	int error = seccomp_rule_add(ctx, eperm, SCMP_SYS(tkill), 0);
+	if (error == 0)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	for (size_t i = 0; error == 0 && i < sizeof table / sizeof table[0]; i++) {
+		if (!table[i].unless_network || !network)
+			error = seccomp_rule_add_array(ctx, eperm, table[i].call, 1, &table[i].when);
 	}
-	error = error ? error
-		      : seccomp_rule_add(ctx, eperm, SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_PACKET));
 	return error;
 }
 

@@ -28,6 +28,7 @@ void verdict_free(struct verdict *v)
 /* ---- outcomes ---- */
 
 /* "CODE DSN text", clean and of one line; soft_bounce makes 5xx 4xx. */
+__attribute__((format(printf, 5, 0)))
 static void compose(struct buf *out, const struct session *s, int code, const char *dsn, const char *fmt, va_list ap)
 {
 	char text[1000], fixed[DSN_SIZE];
