@@ -132,6 +132,9 @@ static void grow(struct crew *c)
 	pthread_t thread;
 	sigset_t all, old;
 	sigfillset(&all); /* signals stay with the process's first thread */
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS }; /* these are the thread's own */
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

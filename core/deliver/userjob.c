@@ -74,6 +74,7 @@ void userjobs_destroy(struct userjobs **up)
 		return;
 	CHECK_MAGIC(u, USERJOBS_MAGIC);
 	assert(!u->groups);
+	broker_client_destroy(&u->broker);
 	pthread_mutex_destroy(&u->lock);
 	u->magic = 0;
 	free(u);

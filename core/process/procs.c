@@ -366,7 +366,7 @@ static void take_overdue(void *ctx, const struct mod_overdue *o)
 }
 
 /* A module call far beyond its deadline: the process finishes what it can and ends. */
-static void watch_modules(struct proc *p, int64_t now)
+static void watch_modules(struct master *m, struct proc *p, int64_t now)
 {
 	struct ost_why why = { "" };
 	if (p->hung || !p->page || mod_page_overdue(p->page, now, take_overdue, &why) == 0)
@@ -376,12 +376,17 @@ static void watch_modules(struct proc *p, int64_t now)
 	proc_tell(p, CTL_HUNG, why.text);
 	if (p->kill_at == CLOCK_NEVER)
 		p->kill_at = now + (STOP_SECONDS + 10) * CLOCK_SECOND;
+	if (p->state != PROC_ENDING) { /* another one takes its place */
+		throttle_duty(m, p, now);
+		leave_duty(p);
+		duty_fill(m, p->duty);
+	}
 }
 
 void procs_tick(struct master *m, int64_t now)
 {
 	for (struct proc *p = m->procs; p; p = p->next) {
-		watch_modules(p, now);
+		watch_modules(m, p, now);
 		if (now < p->kill_at)
 			continue;
 		log_warning("process %s pid %d does not end: killing it", proc_label(p), (int)p->pid);

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import signal
+import subprocess
 import time
 
 import pytest
@@ -284,6 +285,51 @@ def test_changed_map_is_seen(make, rootless):
     i.give_to_user()
     new.rename(access)
     wait_for(lambda: b"second text" in answer())
+
+
+BAD = r"""
+#include <string.h>
+#include <ostler/host.h>
+static const struct ost_host *host;
+static bool load(const struct ost_host *h, struct ost_why *why) { (void)why; host = h; return true; }
+static bool open_table(struct ost_instance *i, const void *c, void **self, struct ost_why *why)
+{ (void)i; (void)c; (void)why; static int one; *self = &one; return true; }
+static void close_table(void *self) { (void)self; }
+static enum ost_found lookup(void *self, const struct ost_query *q, struct ost_answer *a)
+{
+    (void)self; (void)a;
+    if (q->klen >= 5 && memcmp(q->key, "crash", 5) == 0)
+        *(volatile int *)8 = 1;
+    return OST_NOTFOUND;
+}
+static const struct ost_table_ops ops = {
+    .ops = { .size = sizeof ops, .open = open_table, .close = close_table }, .lookup = lookup,
+};
+static const struct ost_provide provides[] = { { OST_KIND_TABLE, "bad", &ops.ops }, { 0 } };
+OST_MODULE(bad, .version = "1", .summary = "bad on purpose", .license = "Apache-2.0", .provides = provides, .load = load);
+"""
+
+
+@pytest.mark.skipif(not (PREFIX / "include/ostler/module.h").exists(), reason="the headers are not installed")
+def test_a_module_that_crashes(make, rootless):
+    i = make(rootless=rootless)
+    source = i.folder / "bad.c"
+    source.write_text(BAD)
+    module = i.folder / "bad.so"
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{PREFIX}/include", "-o", module, source], check=True)
+    i.write("main.cf", i.path("main.cf").read_text() + DISCARD + "ostler_worker_processes = 1\n"
+            "smtpd_recipient_restrictions = check_recipient_access bad:x, permit\n")
+    i.write("modules.cf", i.path("modules.cf").read_text() + f"table bad {module}\n")
+    i.give_to_user()
+    i.start()
+    delivers(i)
+    with i.raw() as d:
+        d.reply()
+        for line in ("EHLO client.test", "MAIL FROM:<a@example.test>"):
+            assert d.ask(line).startswith("250")
+        assert d.ask("RCPT TO:<crash@far.test>") == ""
+    i.wait_log("killed by signal 11 in module bad, lookup")
+    delivers(i)
 
 
 def test_many_deaths_are_throttled(make, rootless):

@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "process/broker.h"
+#include "module/page.h"
 #include "process/counters.h"
 #include "process/master.h"
 #include "process/roles.h"
@@ -126,6 +127,13 @@ static void word_signal(const struct question *q)
 	snprintf(q->out, q->size, "%s", result < 0 ? strerror(errno) : "done");
 }
 
+/* In a module, for longer than it may be. */
+static void word_hang(const struct question *q)
+{
+	page_push(page_slot_take(), page_module("trial"), "lookup", clock_mono());
+	snprintf(q->out, q->size, "hanging");
+}
+
 static void word_crash(const struct question *q)
 {
 	(void)q;
@@ -136,9 +144,9 @@ static const struct {
 	const char *word;
 	void (*run)(const struct question *);
 } words[] = {
-	{ "who", word_who },       { "ask", word_ask },       { "open", word_open },
-	{ "direct", word_direct }, { "write", word_write },   { "count", word_count },
-	{ "exec", word_exec },     { "signal", word_signal }, { "crash", word_crash },
+	{ "who", word_who },     { "ask", word_ask },     { "open", word_open }, { "direct", word_direct },
+	{ "write", word_write }, { "count", word_count }, { "exec", word_exec }, { "signal", word_signal },
+	{ "crash", word_crash }, { "hang", word_hang },
 };
 
 /* One client: a word and its argument in, a line out. */
