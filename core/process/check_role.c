@@ -46,20 +46,36 @@ static bool is_noted(void *ctx, const char *name)
 	return dict_get(ctx, name) != NULL;
 }
 
+static void tell_all(struct worker *w, const struct findings *findings)
+{
+	const struct finding *list;
+	size_t n = findings_count(findings, &list);
+	for (size_t i = 0; i < n; i++)
+		tell(w, list[i].grade, list[i].text);
+}
+
 /* Names in main.cf and master.cf that neither the core nor a module knows. */
 static void check_names(struct worker *w)
 {
 	struct arena *arena = arena_new();
 	struct dict *names = dict_new(arena);
 	struct findings *findings = findings_new();
-	const struct finding *list;
 	mod_survey(note_parameters, names);
 	config_check_names(w->config, is_noted, names, findings);
-	size_t n = findings_count(findings, &list);
-	for (size_t i = 0; i < n; i++)
-		tell(w, list[i].grade, list[i].text);
+	tell_all(w, findings);
 	findings_destroy(&findings);
 	arena_destroy(&arena);
+}
+
+/* What the roles themselves would not start with. */
+static void check_roles(struct worker *w)
+{
+	struct findings *findings = findings_new();
+	for (const struct role *const *role = w->roles; *role; role++)
+		if ((*role)->check)
+			(*role)->check(w->config, findings);
+	tell_all(w, findings);
+	findings_destroy(&findings);
 }
 
 static bool check_prepare(struct worker *w, struct ost_why *why)
@@ -68,6 +84,7 @@ static bool check_prepare(struct worker *w, struct ost_why *why)
 	mod_survey(tell_module, w);
 	check_names(w);
 	check_maps(w->config, tell, w);
+	check_roles(w);
 	return true;
 }
 

@@ -88,6 +88,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	ignore_signals();
 	catch_crashes();
 	struct worker *w = the_worker = worker_new(role);
+	w->roles = roles;
 	if (!worker_start_receive(w, &why) || !worker_start_become(w, &why))
 		return start_failed(w, &why);
 	if (role->prepare && !role->prepare(w, &why))

@@ -32,6 +32,8 @@ struct role {
 	bool (*prepare)(struct worker *, struct ost_why *);
 	/* After the seal; answers the exit status. Returns when worker_stopping() and its work is done. */
 	int (*serve)(struct worker *);
+	/* Optional, for `ostler check`: tells what prepare() would fail at, in a process that may load modules. */
+	void (*check)(const struct config *, struct findings *);
 };
 
 /* ---- given at the start; constant ------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@ struct worker_item;   /* an event that worker_dispatch() has not handed out yet 
 struct worker {
 	unsigned magic;
 	const struct role *role;
+	const struct role *const *roles; /* all of the program; ends with NULL */
 	/* Constant after the start. */
 	struct config *config;
 	const struct cfg_view *view;

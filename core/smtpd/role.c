@@ -232,9 +232,25 @@ static int serve(struct worker *w)
 	return 0;
 }
 
+/* The restriction lists of every smtpd line. */
+static void check(const struct config *config, struct findings *findings)
+{
+	const struct service *const *lines;
+	size_t n = config_services(config, &lines);
+	restrict_install_host();
+	for (size_t i = 0; i < n; i++) {
+		struct ost_why why = { "" };
+		if (strcmp(lines[i]->command, "smtpd") != 0)
+			continue;
+		struct restrictions *r = restrictions_open(lines[i]->view, config, findings, &why);
+		restrictions_close(&r);
+	}
+}
+
 const struct role role_smtpd = {
 	.name = "smtpd",
 	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_NETWORK,
 	.prepare = prepare,
 	.serve = serve,
+	.check = check,
 };
