@@ -253,7 +253,7 @@ static enum alias_outcome find_owner(struct expansion *e, const char *name)
 	return found == OST_FOUND || found == OST_NOTFOUND ? ALIAS_OK : ALIAS_TEMPFAIL;
 }
 
-enum alias_outcome alias_expand(struct expansion *e, const char *name)
+enum alias_outcome local_alias_expand(struct expansion *e, const char *name)
 {
 	enum alias_outcome outcome = expand(e, name, NULL, 0);
 	if (outcome == ALIAS_OK && e->aliased)

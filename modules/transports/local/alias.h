@@ -39,7 +39,7 @@ struct expansion {
 };
 
 /* name: a local part. */
-enum alias_outcome alias_expand(struct expansion *, const char *name);
+enum alias_outcome local_alias_expand(struct expansion *, const char *name);
 void expansion_free(struct expansion *);
 
 /* ---- pure -------------------------------------------------------------------------------------------------------------- */

@@ -216,7 +216,7 @@ static void deliver_one(const struct local *l, struct ost_delivery *d, uint32_t 
 		set(result, OST_BOUNCED, "5.4.6", e.why);
 		return;
 	}
-	enum alias_outcome outcome = alias_expand(&e, name);
+	enum alias_outcome outcome = local_alias_expand(&e, name);
 	if (outcome == ALIAS_OK)
 		deliver_expanded(&m, &e, result);
 	else
