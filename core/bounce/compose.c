@@ -14,7 +14,7 @@ enum { LINE_WIDTH = 76, FIELD_MAX = 900, TEXT_MAX = 900 };
 /* What the kinds of notices say. */
 static const struct kind {
 	const char *subject, *copy_subject;
-	const char *intro;    /* to the sender */
+	const char *intro; /* to the sender */
 	const char *copy_intro;
 	const char *returned; /* Content-Description of the last part */
 } kinds[] = {
@@ -67,7 +67,8 @@ static const char *action_of(const struct notice_rcpt *r)
 	}
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------------------------ */
+/* ---- bytes
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void put_clean(struct buf *b, const char *text)
 {
@@ -125,7 +126,8 @@ static void put_part(struct buf *b, const struct notice_text *t, const char *des
 	buf_printf(b, "\n--%s\nContent-Description: %s\nContent-Type: %s\n", t->boundary, description, type);
 }
 
-/* ---- the parts -------------------------------------------------------------------------------------------------- */
+/* ---- the parts
+ * -------------------------------------------------------------------------------------------------- */
 
 void compose_prepare(struct notice_text *t, uint64_t random)
 {
@@ -149,7 +151,8 @@ static void put_headers(struct buf *b, const struct notice_text *t)
 	buf_printf(b, "Subject: %s\nTo: ", t->postmaster ? k->copy_subject : k->subject);
 	put_address(b, t->to);
 	buf_printf(b, "\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n");
-	buf_printf(b, "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n", t->boundary);
+	buf_printf(b, "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n",
+		   t->boundary);
 	if (t->eight_bit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\n");
 	buf_printf(b, "Message-Id: %s\n\nThis is a MIME-encapsulated message.\n", t->message_id);
@@ -208,7 +211,8 @@ static void put_original(struct buf *b, const struct notice_text *t, const struc
 	if (semicolon) {
 		char type[64];
 		snprintf(type, sizeof type, "%.*s; ", (int)(semicolon - stored->orcpt), stored->orcpt);
-		put_field(b, "Original-Recipient", sanitize_into(type, sizeof type, type, strlen(type), SANITIZE_REPLY),
+		put_field(b, "Original-Recipient",
+			  sanitize_into(type, sizeof type, type, strlen(type), SANITIZE_REPLY),
 			  semicolon + 1);
 	} else if (stored->original && *stored->original) {
 		put_field(b, "Original-Recipient", "rfc822;", stored->original);
@@ -223,7 +227,10 @@ static void put_recipient_fields(struct buf *b, const struct notice_text *t, con
 	put_field(b, "Final-Recipient", "rfc822; ", buf_str(&address));
 	put_original(b, t, r);
 	put_field(b, "Action", "", action_of(r));
-	put_field(b, "Status", "", r->dsn && *r->dsn ? r->dsn : r->status == RCPT_DEFERRED ? "4.0.0" : "5.0.0");
+	put_field(b, "Status", "",
+		  r->dsn && *r->dsn            ? r->dsn
+		  : r->status == RCPT_DEFERRED ? "4.0.0"
+					       : "5.0.0");
 	put_field(b, "Remote-MTA", "", r->mta);
 	if (r->diagnostic)
 		put_field(b, "Diagnostic-Code", "", r->diagnostic);

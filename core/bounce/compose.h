@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The text of a notice: RFC 3462 multipart/report with an explanation, the delivery status of RFC 3464, and the message or
- * its headers. Pure: bytes in, bytes out. */
+ * The text of a notice: RFC 3462 multipart/report with an explanation, the delivery status of RFC 3464, and
+ * the message or its headers. Pure: bytes in, bytes out. */
 #ifndef BOUNCE_COMPOSE_H
 #define BOUNCE_COMPOSE_H
 
@@ -9,11 +9,11 @@
 
 struct notice_settings {
 	const char *myhostname, *myorigin, *mail_name;
-	const char *double_bounce; /* whole address */
+	const char *double_bounce;                                 /* whole address */
 	const char *bounce_copies, *delay_copies, *double_bounces; /* *_notice_recipient, whole addresses */
-	int64_t size_limit;        /* bounce_size_limit */
-	int64_t lifetime;          /* maximal_queue_lifetime */
-	bool copy_bounces, copy_delays; /* notify_classes */
+	int64_t size_limit;                                        /* bounce_size_limit */
+	int64_t lifetime;                                          /* maximal_queue_lifetime */
+	bool copy_bounces, copy_delays;                            /* notify_classes */
 	bool long_queue_ids;
 };
 

@@ -9,8 +9,8 @@
 #include "ipc/protocol.h"
 #include "spool/message.h"
 
-/* A round of a message may make several notices (of failure to the sender, of delay, a copy to the postmaster …), each of
- * which is stored once: under (serial of the message, this number). */
+/* A round of a message may make several notices (of failure to the sender, of delay, a copy to the postmaster
+ * …), each of which is stored once: under (serial of the message, this number). */
 enum { NOTICE_POSTMASTER_COPY = 4, NOTICE_ROUND_STEP = 8 };
 static inline uint32_t notice_round(uint32_t round, enum notice_kind kind, bool postmaster_copy)
 {

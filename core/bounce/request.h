@@ -8,9 +8,9 @@
 #include "ipc/link.h"
 
 struct notice_rcpt {
-	uint32_t index;      /* in the message's envelope */
-	uint32_t status;     /* enum rcpt_status */
-	const char *address; /* as it was delivered, or was to be */
+	uint32_t index;                              /* in the message's envelope */
+	uint32_t status;                             /* enum rcpt_status */
+	const char *address;                         /* as it was delivered, or was to be */
 	const char *dsn, *reason, *mta, *diagnostic; /* or NULL */
 };
 
@@ -23,7 +23,7 @@ struct notice_request {
 	size_t ticket_len;
 	struct notice_rcpt *rcpts;
 	size_t nrcpts, room;
-	bool complete;       /* no part is missing */
+	bool complete; /* no part is missing */
 };
 
 enum { NOTICE_RCPTS_MAX = 100000 }; /* per notice; what is beyond is counted but not listed */

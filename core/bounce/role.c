@@ -25,7 +25,7 @@ struct process {
 	struct arena *arena;
 	struct notice_settings settings;
 	struct peer_link peers[PEERS_MAX];
-	struct ipc_link *newest; /* where hints go; NULL: nobody is there */
+	struct ipc_link *newest;   /* where hints go; NULL: nobody is there */
 	struct ipc_link *resolver; /* NULL: not connected */
 	bool stop, retired;
 };
@@ -83,7 +83,8 @@ static void on_worker_event(void *ctx, enum worker_event event, const char *deta
 		p->retired = true;
 }
 
-/* ---- whom an address stands for --------------------------------------------------------------------------------- */
+/* ---- whom an address stands for
+ * --------------------------------------------------------------------------------- */
 
 /* The resolver's answer. */
 static bool read_expansion(const struct ipc_message *m, struct arena *a, const char ***list, size_t *count)
@@ -132,7 +133,8 @@ static bool expand(void *ctx, struct arena *a, const char *address, const char *
 	return ok;
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * --------------------------------------------------------------------------------------------------- */
 
 static void answer(struct peer_link *peer, uint64_t id, bool good)
 {
@@ -192,7 +194,8 @@ static void turn(struct process *p)
 {
 	struct pollfd fds[PEERS_MAX + 1] = { { .fd = worker_control_fd(p->worker), .events = POLLIN } };
 	for (size_t i = 0; i < PEERS_MAX; i++)
-		fds[i + 1] = (struct pollfd){ .fd = p->peers[i].link ? ipc_link_fd(p->peers[i].link) : -1, .events = POLLIN };
+		fds[i + 1] = (struct pollfd){ .fd = p->peers[i].link ? ipc_link_fd(p->peers[i].link) : -1,
+					      .events = POLLIN };
 	if (poll(fds, PEERS_MAX + 1, -1) <= 0)
 		return;
 	for (size_t i = 0; i < PEERS_MAX; i++)

@@ -12,7 +12,8 @@
 
 enum { CHUNK = 64 * 1024 };
 
-/* ---- settings --------------------------------------------------------------------------------------------------- */
+/* ---- settings
+ * --------------------------------------------------------------------------------------------------- */
 
 static bool list_has(const char *const *list, const char *word)
 {
@@ -47,9 +48,11 @@ void notice_settings_read(struct notice_settings *s, struct arena *a, const stru
 	};
 }
 
-/* ---- content ---------------------------------------------------------------------------------------------------- */
+/* ---- content
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* Where the header section ends, as far as it lies within the first max bytes; the rest of it is cut at a line's end. */
+/* Where the header section ends, as far as it lies within the first max bytes; the rest of it is cut at a
+ * line's end. */
 static uint64_t headers_end(const char *data, size_t len)
 {
 	size_t line = 0;
@@ -79,9 +82,10 @@ struct returned {
 	bool headers_only, eight_bit;
 };
 
-/* Does the whole message go back? Failures' do, when they are not too large and RET does not say otherwise. */
-static bool wants_all(const struct notice_settings *s, const struct notice_request *q, const struct spool_stored *m,
-		      bool copy)
+/* Does the whole message go back? Failures' do, when they are not too large and RET does not say otherwise.
+ */
+static bool wants_all(const struct notice_settings *s, const struct notice_request *q,
+		      const struct spool_stored *m, bool copy)
 {
 	if (q->kind != NOTICE_FAILURE && q->kind != NOTICE_DOUBLE)
 		return false;
@@ -124,7 +128,8 @@ static bool copy_content(struct spool_draft *d, const struct spool_stored *m, ui
 	return at == size;
 }
 
-/* ---- storing ---------------------------------------------------------------------------------------------------- */
+/* ---- storing
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* One notice to one address, and whom that stands for. */
 struct letter {
@@ -175,8 +180,8 @@ static const char *kind_word(enum notice_kind kind, bool postmaster)
 	return words[kind];
 }
 
-static bool store_letter(struct spool_writer *w, const struct notice_settings *s, const struct notice_request *q,
-			 const struct spool_stored *m, const struct letter *l)
+static bool store_letter(struct spool_writer *w, const struct notice_settings *s,
+			 const struct notice_request *q, const struct spool_stored *m, const struct letter *l)
 {
 	char own_id[QUEUE_ID_SIZE], queue_id[QUEUE_ID_SIZE];
 	struct returned back;
@@ -253,8 +258,8 @@ bool notice_store(struct spool *spool, struct spool_writer *w, const struct noti
 	size_t n = addressees(s, q, m.env->sender, list);
 	bool ok = true;
 	for (size_t i = 0; i < n && ok; i++)
-		ok = expand(ctx, m.arena, list[i].to, &list[i].rcpts, &list[i].nrcpts) && list[i].nrcpts > 0 &&
-		     store_letter(w, s, q, &m, &list[i]);
+		ok = expand(ctx, m.arena, list[i].to, &list[i].rcpts, &list[i].nrcpts) &&
+		     list[i].nrcpts > 0 && store_letter(w, s, q, &m, &list[i]);
 	spool_stored_free(&m);
 	return ok;
 }

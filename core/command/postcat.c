@@ -39,7 +39,8 @@ static void on_entry(void *ctx, const struct queue_entry *e)
 	f->ticket_len = e->ticket_len;
 }
 
-/* ---- envelope --------------------------------------------------------------------------------------------------- */
+/* ---- envelope
+ * --------------------------------------------------------------------------------------------------- */
 
 static void print_time(const char *name, int64_t utc)
 {
@@ -105,8 +106,8 @@ static void print_rcpt(const struct spool_rcpt *r)
 static void print_envelope(const struct spool_stored *m)
 {
 	const struct spool_envelope *e = m->env;
-	printf("message_size: %15llu %15d %15zu %15d %15llu %15d\n", (unsigned long long)e->size, 0, e->nrcpts, 0,
-	       (unsigned long long)m->size, 0);
+	printf("message_size: %15llu %15d %15zu %15d %15llu %15d\n", (unsigned long long)e->size, 0,
+	       e->nrcpts, 0, (unsigned long long)m->size, 0);
 	print_time("message_arrival_time", e->arrival);
 	print_time("create_time", e->arrival);
 	print_attributes(e);
@@ -115,7 +116,8 @@ static void print_envelope(const struct spool_stored *m)
 		print_rcpt(&e->rcpts[i]);
 }
 
-/* ---- content ---------------------------------------------------------------------------------------------------- */
+/* ---- content
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Prints the header section, the body, or both. The empty line between them belongs to the body. */
 static bool print_content(const struct spool_stored *m, unsigned show)
@@ -157,11 +159,13 @@ static bool print_message(const struct spool_stored *m, const char *queue, const
 	if (show & (SHOW_HEADERS | SHOW_BODY))
 		ok = print_content(m, show);
 	if (show & SHOW_ENVELOPE)
-		printf("*** HEADER EXTRACTED %s/%s ***\n*** MESSAGE FILE END %s/%s ***\n", queue, id, queue, id);
+		printf("*** HEADER EXTRACTED %s/%s ***\n*** MESSAGE FILE END %s/%s ***\n", queue, id, queue,
+		       id);
 	return ok;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------ */
+/* ---- the command
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool show_one(struct queue *q, const char *id, unsigned show, struct ost_why *why)
 {
@@ -192,7 +196,8 @@ static int run(char *const *ids, int n, unsigned show)
 	for (int i = 0; ok && i < n; i++)
 		ok = show_one(q, ids[i], show, &why);
 	if (!ok)
-		fprintf(stderr, "postcat: fatal: %s\n", why.text[0] ? why.text : "the message is not there any more");
+		fprintf(stderr, "postcat: fatal: %s\n",
+			why.text[0] ? why.text : "the message is not there any more");
 	queue_close(&q);
 	config_destroy(&config);
 	return ok ? 0 : 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postqueue and mailq: what is in the queue, and trying it again. Output has Postfix's form, byte for byte. */
+ * postqueue and mailq: what is in the queue, and trying it again. Output has Postfix's form, byte for byte.
+ */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -17,12 +18,15 @@ enum { REASON_WIDTH = 76 };
 
 static int usage(void)
 {
-	fprintf(stderr, "postqueue: fatal: usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | "
+	fprintf(stderr, "postqueue: fatal: usage: postqueue -f | postqueue -i queueid | postqueue -j | "
+			"postqueue -p | "
 			"postqueue -s site\n");
 	return EX_USAGE;
 }
 
-/* ---- -p --------------------------------------------------------------------------------------------------------- */
+/* ---- -p
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* The two layouts: short queue ids, and long ones. */
 static const struct layout {
@@ -73,8 +77,9 @@ static void print_entry(void *ctx, const struct queue_entry *e)
 	if (p->messages == 0)
 		fputs(p->layout->headings, stdout);
 	snprintf(id, sizeof id, "%s%c", e->id, mark_of(e->queue));
-	printf("%-*s %*llu %s%s%s\n", p->layout->id_width, id, p->layout->size_width, (unsigned long long)e->size, when,
-	       p->layout->time_gap, *e->sender ? e->sender : "MAILER-DAEMON");
+	printf("%-*s %*llu %s%s%s\n", p->layout->id_width, id, p->layout->size_width,
+	       (unsigned long long)e->size, when, p->layout->time_gap,
+	       *e->sender ? e->sender : "MAILER-DAEMON");
 	print_rcpts(p->layout, e);
 	putchar('\n');
 	p->messages++;
@@ -94,7 +99,9 @@ static bool list_for_people(struct queue *q, bool long_ids, struct ost_why *why)
 	return true;
 }
 
-/* ---- -j --------------------------------------------------------------------------------------------------------- */
+/* ---- -j
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void print_json(void *ctx, const struct queue_entry *e)
 {
@@ -106,9 +113,10 @@ static void print_json(void *ctx, const struct queue_entry *e)
 			json_object_set_new(r, "delay_reason", json_string(e->rcpts[i].reason));
 		json_array_append_new(rcpts, r);
 	}
-	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:o}", "queue_name", e->queue, "queue_id", e->id,
-			      "arrival_time", (json_int_t)(e->arrival / CLOCK_SECOND), "message_size", (json_int_t)e->size,
-			      "forced_expire", 0, "sender", *e->sender ? e->sender : "MAILER-DAEMON", "recipients", rcpts);
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:b, s:s, s:o}", "queue_name", e->queue, "queue_id",
+			      e->id, "arrival_time", (json_int_t)(e->arrival / CLOCK_SECOND), "message_size",
+			      (json_int_t)e->size, "forced_expire", 0, "sender",
+			      *e->sender ? e->sender : "MAILER-DAEMON", "recipients", rcpts);
 	char *line = o ? json_dumps(o, JSON_PRESERVE_ORDER) : NULL;
 	if (line)
 		puts(line);
@@ -116,14 +124,16 @@ static void print_json(void *ctx, const struct queue_entry *e)
 	json_decref(o);
 }
 
-/* ---- the commands ----------------------------------------------------------------------------------------------- */
+/* ---- the commands
+ * ----------------------------------------------------------------------------------------------- */
 
 struct request {
 	char what; /* f i j p s */
 	const char *argument;
 };
 
-static bool run_request(struct queue *q, const struct config *config, const struct request *r, struct ost_why *why)
+static bool run_request(struct queue *q, const struct config *config, const struct request *r,
+			struct ost_why *why)
 {
 	switch (r->what) {
 	case 'p':
@@ -154,11 +164,13 @@ static int perform(const struct request *r)
 	struct queue *q = queue_open(config, listing ? QUEUE_EITHER : QUEUE_RUNNING, &why);
 	int status = 0;
 	if (!q) {
-		fprintf(stderr, "postqueue: fatal: %s - mail system is down (%s)\n", purpose(r->what), why.text);
+		fprintf(stderr, "postqueue: fatal: %s - mail system is down (%s)\n", purpose(r->what),
+			why.text);
 		status = EX_UNAVAILABLE;
 	} else {
 		if (queue_offline(q))
-			fprintf(stderr, "postqueue: warning: Mail system is down -- accessing queue directly\n");
+			fprintf(stderr,
+				"postqueue: warning: Mail system is down -- accessing queue directly\n");
 		if (!run_request(q, config, r, &why)) {
 			fprintf(stderr, "postqueue: fatal: %s: %s\n", purpose(r->what), why.text);
 			status = EX_UNAVAILABLE;

@@ -35,7 +35,8 @@ struct targets {
 
 static int usage(void)
 {
-	fprintf(stderr, "postsuper: fatal: usage: postsuper [-c config_dir] [-d queue_id (delete)] [-h queue_id (hold)] "
+	fprintf(stderr, "postsuper: fatal: usage: postsuper [-c config_dir] [-d queue_id (delete)] [-h "
+			"queue_id (hold)] "
 			"[-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] "
 			"[-s (structure fix)] [-v (verbose)] [queue...]\n");
 	return EX_USAGE;
@@ -73,7 +74,8 @@ static void add_from_stdin(struct targets *t)
 }
 
 /* Does one operation, in all queues or in those named. */
-static bool perform(struct queue *q, const struct operation *o, const struct targets *t, char *const *queues, int nqueues)
+static bool perform(struct queue *q, const struct operation *o, const struct targets *t, char *const *queues,
+		    int nqueues)
 {
 	struct ost_why why = { .text = "" };
 	uint64_t total = 0;
@@ -87,7 +89,8 @@ static bool perform(struct queue *q, const struct operation *o, const struct tar
 	}
 	if (!ok)
 		fprintf(stderr, "postsuper: fatal: %s\n", why.text);
-	fprintf(stderr, "postsuper: %s: %llu message%s\n", o->done, (unsigned long long)total, total == 1 ? "" : "s");
+	fprintf(stderr, "postsuper: %s: %llu message%s\n", o->done, (unsigned long long)total,
+		total == 1 ? "" : "s");
 	return ok;
 }
 
@@ -133,7 +136,8 @@ int cmd_postsuper(int argc, char **argv)
 		else if (t)
 			add_id(t, optarg);
 		any = any || t;
-		repairs = repairs || c == 'p' || c == 's' || c == 'S'; /* the spool repairs itself at every start */
+		repairs = repairs || c == 'p' || c == 's' ||
+			  c == 'S'; /* the spool repairs itself at every start */
 	}
 	if (argc - optind > QUEUES_MAX)
 		return usage();

@@ -15,12 +15,13 @@ enum { CONNECT_SECONDS = 10, ANSWER_SECONDS = 3600, IDS_BODY_MAX = 64 * 1024 };
 
 struct queue {
 	const struct cfg_view *view;
-	struct ipc_link *link;    /* NULL: offline */
+	struct ipc_link *link; /* NULL: offline */
 	struct offline *offline;
-	struct spool *spool;      /* opened for reading messages, online */
+	struct spool *spool; /* opened for reading messages, online */
 };
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------------- */
 
 bool queue_become_owner(const struct cfg_view *view, struct ost_why *why)
 {
@@ -87,7 +88,8 @@ struct spool *queue_spool(struct queue *q, struct ost_why *why)
 	return q->spool;
 }
 
-/* ---- talking to qmgr -------------------------------------------------------------------------------------------- */
+/* ---- talking to qmgr
+ * -------------------------------------------------------------------------------------------- */
 
 static bool next_message(struct queue *q, struct ipc_message *m, struct ost_why *why)
 {
@@ -104,7 +106,8 @@ static bool next_message(struct queue *q, struct ipc_message *m, struct ost_why 
 
 static bool send_request(struct queue *q, unsigned type, const struct buf *body, struct ost_why *why)
 {
-	return ipc_send(q->link, type, body->data, body->len) || why_set(why, "the queue manager has closed the connection");
+	return ipc_send(q->link, type, body->data, body->len) ||
+	       why_set(why, "the queue manager has closed the connection");
 }
 
 /* M_QUEUE_REPLY; adds to *count. */
@@ -127,7 +130,8 @@ static bool read_reply(const struct ipc_message *m, uint64_t *count, struct ost_
 }
 
 /* One request with some of the ids, and its reply. */
-static bool exchange(struct queue *q, unsigned type, const struct buf *body, uint64_t *count, struct ost_why *why)
+static bool exchange(struct queue *q, unsigned type, const struct buf *body, uint64_t *count,
+		     struct ost_why *why)
 {
 	struct ipc_message m;
 	if (!send_request(q, type, body, why) || !next_message(q, &m, why))
@@ -137,8 +141,8 @@ static bool exchange(struct queue *q, unsigned type, const struct buf *body, uin
 	return read_reply(&m, count, why);
 }
 
-bool queue_change(struct queue *q, enum queue_op op, const char *const *ids, size_t nids, const char *only, uint64_t *count,
-		  struct ost_why *why)
+bool queue_change(struct queue *q, enum queue_op op, const char *const *ids, size_t nids, const char *only,
+		  uint64_t *count, struct ost_why *why)
 {
 	*count = 0;
 	if (q->offline)
@@ -169,7 +173,8 @@ bool queue_flush(struct queue *q, const char *id, const char *site, struct ost_w
 	return ok;
 }
 
-/* ---- listing ---------------------------------------------------------------------------------------------------- */
+/* ---- listing
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* A message's listing as it comes in, perhaps in several parts. */
 struct listing {
@@ -250,7 +255,8 @@ static void listing_reset(struct listing *l)
 	l->entry = (struct queue_entry){ .queue = "", .id = "", .sender = "", .rcpts = rcpts };
 }
 
-bool queue_list(struct queue *q, const char *const *ids, size_t nids, queue_entry_fn *each, void *ctx, struct ost_why *why)
+bool queue_list(struct queue *q, const char *const *ids, size_t nids, queue_entry_fn *each, void *ctx,
+		struct ost_why *why)
 {
 	if (q->offline)
 		return offline_list(q->offline, ids, nids, each, ctx, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The queue as commands see it: through qmgr, or, when the mail system is down, through the spool itself (root and the
- * mail owner only). */
+ * The queue as commands see it: through qmgr, or, when the mail system is down, through the spool itself
+ * (root and the mail owner only). */
 #ifndef COMMAND_QUEUE_H
 #define COMMAND_QUEUE_H
 
@@ -20,7 +20,7 @@ struct queue_entry {
 	const char *queue, *id, *sender; /* "active", "deferred", "hold", "incoming" */
 	int64_t arrival;                 /* UTC microseconds */
 	uint64_t size;
-	const void *ticket;              /* to read the message with; NULL: not given */
+	const void *ticket; /* to read the message with; NULL: not given */
 	size_t ticket_len;
 	struct queue_rcpt *rcpts;
 	size_t nrcpts;
@@ -34,10 +34,11 @@ void queue_close(struct queue **);
 bool queue_offline(const struct queue *);
 
 /* Calls each() for the messages named, or for all (nids 0). */
-bool queue_list(struct queue *, const char *const *ids, size_t nids, queue_entry_fn *each, void *ctx, struct ost_why *);
+bool queue_list(struct queue *, const char *const *ids, size_t nids, queue_entry_fn *each, void *ctx,
+		struct ost_why *);
 /* only: a queue's name that restricts it, or NULL. *count: messages changed. */
-bool queue_change(struct queue *, enum queue_op, const char *const *ids, size_t nids, const char *only, uint64_t *count,
-		  struct ost_why *);
+bool queue_change(struct queue *, enum queue_op, const char *const *ids, size_t nids, const char *only,
+		  uint64_t *count, struct ost_why *);
 /* All, or one message, or what waits for one domain. */
 bool queue_flush(struct queue *, const char *id, const char *site, struct ost_why *);
 
@@ -49,9 +50,10 @@ struct offline;
 struct offline *offline_open(const struct cfg_view *, struct ost_why *);
 void offline_close(struct offline **);
 struct spool *offline_spool(struct offline *);
-bool offline_list(struct offline *, const char *const *ids, size_t nids, queue_entry_fn *, void *ctx, struct ost_why *);
-bool offline_change(struct offline *, enum queue_op, const char *const *ids, size_t nids, const char *only, uint64_t *count,
-		    struct ost_why *);
+bool offline_list(struct offline *, const char *const *ids, size_t nids, queue_entry_fn *, void *ctx,
+		  struct ost_why *);
+bool offline_change(struct offline *, enum queue_op, const char *const *ids, size_t nids, const char *only,
+		    uint64_t *count, struct ost_why *);
 bool queue_become_owner(const struct cfg_view *, struct ost_why *);
 struct spool *queue_open_spool(const struct cfg_view *, struct ost_why *);
 

@@ -28,7 +28,8 @@ struct offline {
 	bool long_ids;
 };
 
-/* ---- the keeper's events ---------------------------------------------------------------------------------------- */
+/* ---- the keeper's events
+ * ---------------------------------------------------------------------------------------- */
 
 static void on_found(void *ctx, const struct keeper_summary *s, const struct spool_envelope *env)
 {
@@ -38,7 +39,8 @@ static void on_found(void *ctx, const struct keeper_summary *s, const struct spo
 		o->size = o->size ? o->size * 2 : 256;
 		o->list = mem_realloc_array(o->list, o->size, sizeof *o->list);
 	}
-	o->list[o->count++] = (struct known){ .serial = s->serial, .flags = s->flags, .next_try = s->next_try };
+	o->list[o->count++] =
+		(struct known){ .serial = s->serial, .flags = s->flags, .next_try = s->next_try };
 }
 
 static void on_scanned(void *ctx)
@@ -66,14 +68,21 @@ static void on_loaded(void *ctx, uint64_t serial, void *token, const struct spoo
 	struct queue_rcpt *rcpts = mem_alloc((env->nrcpts + 1) * sizeof *rcpts);
 	keeper_ticket(o->keeper, serial, &ticket);
 	struct queue_entry e = {
-		.queue = queue_name(o->current), .id = queue_id_text(id, serial, o->long_ids),
-		.sender = env->sender ? env->sender : "", .arrival = env->arrival, .size = env->size,
-		.ticket = ticket.data, .ticket_len = ticket.len, .rcpts = rcpts,
+		.queue = queue_name(o->current),
+		.id = queue_id_text(id, serial, o->long_ids),
+		.sender = env->sender ? env->sender : "",
+		.arrival = env->arrival,
+		.size = env->size,
+		.ticket = ticket.data,
+		.ticket_len = ticket.len,
+		.rcpts = rcpts,
 	};
 	for (size_t i = 0; i < env->nrcpts; i++) {
 		const struct spool_rcpt *r = &env->rcpts[i];
 		if (r->status == RCPT_PENDING || r->status == RCPT_DEFERRED || r->status == RCPT_FAILED)
-			rcpts[e.nrcpts++] = (struct queue_rcpt){ r->address, r->status == RCPT_PENDING ? NULL : r->reason };
+			rcpts[e.nrcpts++] =
+				(struct queue_rcpt){ r->address,
+						     r->status == RCPT_PENDING ? NULL : r->reason };
 	}
 	o->each(o->ctx, &e);
 	free(rcpts);
@@ -102,8 +111,12 @@ static void on_result(void *ctx, const struct spool_result *r)
 }
 
 static const struct keeper_events events = {
-	.found = on_found, .scanned = on_scanned, .loaded = on_loaded,
-	.updated = on_updated, .reread = on_reread, .result = on_result,
+	.found = on_found,
+	.scanned = on_scanned,
+	.loaded = on_loaded,
+	.updated = on_updated,
+	.reread = on_reread,
+	.result = on_result,
 };
 
 /* Runs the keeper until *flag is set. */
@@ -116,7 +129,8 @@ static void wait_for(struct offline *o, const bool *flag)
 	}
 }
 
-/* ---- the queue -------------------------------------------------------------------------------------------------- */
+/* ---- the queue
+ * -------------------------------------------------------------------------------------------------- */
 
 struct offline *offline_open(const struct cfg_view *view, struct ost_why *why)
 {
@@ -209,8 +223,8 @@ static bool change_one(struct offline *o, struct known *k, enum queue_op op, str
 	return o->ok;
 }
 
-bool offline_change(struct offline *o, enum queue_op op, const char *const *ids, size_t nids, const char *only,
-		    uint64_t *count, struct ost_why *why)
+bool offline_change(struct offline *o, enum queue_op op, const char *const *ids, size_t nids,
+		    const char *only, uint64_t *count, struct ost_why *why)
 {
 	bool good = true;
 	for (size_t i = 0; i < o->count; i++) {

@@ -18,7 +18,7 @@ enum { UNDER_WAY_MAX = 200, NAME_MAX_LEN = 255 };
 struct admin_op {
 	struct answer answer; /* first member: the keeper's token */
 	unsigned magic;
-	struct admin *admin;  /* NULL: the command is gone */
+	struct admin *admin; /* NULL: the command is gone */
 	const struct admin_work *work;
 	uint64_t *serials;
 	size_t count, size, next, under_way;
@@ -26,7 +26,8 @@ struct admin_op {
 	struct admin_result result;
 };
 
-/* ---- working through a list ------------------------------------------------------------------------------------- */
+/* ---- working through a list
+ * ------------------------------------------------------------------------------------- */
 
 static void op_free(struct admin_op *op)
 {
@@ -133,7 +134,8 @@ void *admin_op_token(struct admin_op *op)
 	return &op->answer;
 }
 
-/* ---- requests --------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * --------------------------------------------------------------------------------------------------- */
 
 static void send_reply(struct qmgr *q, struct peer *p, bool good, uint64_t count, const char *reason)
 {
@@ -185,7 +187,8 @@ static bool in_queue(const struct entry *e, const char *queue)
 }
 
 /* The messages that a request names, or all. */
-static void add_named(struct qmgr *q, struct admin_op *op, const struct ipc_message *msg, const struct request *in)
+static void add_named(struct qmgr *q, struct admin_op *op, const struct ipc_message *msg,
+		      const struct request *in)
 {
 	if (in->ids == 0) {
 		for (const struct entry *e = q->entries; e; e = e->hh.next)
@@ -213,7 +216,8 @@ static void on_list(struct qmgr *q, struct admin *a, const struct ipc_message *m
 	admin_op_run(q, op);
 }
 
-static void on_change(struct qmgr *q, struct admin *a, const struct ipc_message *msg, const struct request *in)
+static void on_change(struct qmgr *q, struct admin *a, const struct ipc_message *msg,
+		      const struct request *in)
 {
 	if (in->op < QUEUE_DELETE || in->op > QUEUE_REQUEUE) {
 		send_reply(q, a->peer, false, 0, "unknown operation");
@@ -235,7 +239,8 @@ static void on_flush(struct qmgr *q, struct admin *a, const struct ipc_message *
 	} else if (in->ids > 0) {
 		struct admin_op *op = admin_op_new(q, a, &admin_change_work);
 		op->result.op = QUEUE_REQUEUE;
-		add_named(q, op, msg, &(struct request){ .ids = in->ids, .queue = (char *)(uintptr_t)"deferred" });
+		add_named(q, op, msg,
+			  &(struct request){ .ids = in->ids, .queue = (char *)(uintptr_t) "deferred" });
 		admin_op_run(q, op);
 	} else {
 		uint64_t count = q->counts[ENTRY_DEFERRED];
@@ -313,7 +318,9 @@ static void on_closed(struct qmgr *q, struct peer *p)
 	free(a);
 }
 
-static const struct peer_ops admin_ops = { .message = on_message, .closed = on_closed, .drained = on_drained };
+static const struct peer_ops admin_ops = { .message = on_message,
+					   .closed = on_closed,
+					   .drained = on_drained };
 
 void admin_new(struct qmgr *q, struct ipc_link *link)
 {

@@ -24,10 +24,11 @@ struct admin {
 
 void admin_new(struct qmgr *, struct ipc_link *);
 
-/* A request about many messages: a list of serials that is worked off with a bounded number under way. Freed when the
- * last answer is there; the command may be gone by then (admin NULL). */
+/* A request about many messages: a list of serials that is worked off with a bounded number under way. Freed
+ * when the last answer is there; the command may be gone by then (admin NULL). */
 struct admin_work {
-	/* Does the thing for one entry; true: the keeper was asked (token: &op->answer) and entry->asked counted. */
+	/* Does the thing for one entry; true: the keeper was asked (token: &op->answer) and entry->asked
+	 * counted. */
 	bool (*start)(struct qmgr *, struct admin_op *, struct entry *);
 	void (*loaded)(struct qmgr *, struct admin_op *, struct entry *, const struct spool_envelope *);
 	void (*updated)(struct qmgr *, struct admin_op *, struct entry *, bool ok);
@@ -36,16 +37,17 @@ struct admin_work {
 };
 struct admin_op *admin_op_new(struct qmgr *, struct admin *, const struct admin_work *);
 void admin_op_add(struct admin_op *, uint64_t serial);
-void admin_op_run(struct qmgr *, struct admin_op *); /* when all serials are added, and when there is room to send again */
+void admin_op_run(struct qmgr *,
+		  struct admin_op *); /* when all serials are added, and when there is room to send again */
 struct peer *admin_op_peer(const struct admin_op *); /* NULL: the command is gone */
 /* For the works' own use. */
 struct admin_result {
-	uint64_t count;       /* messages it was done for */
+	uint64_t count; /* messages it was done for */
 	uint64_t failed;
-	const char *reason;   /* of a failure, or NULL */
-	uint64_t op;          /* enum queue_op */
-	char *site;           /* freed with it */
-	bool tickets;         /* the listing has them */
+	const char *reason; /* of a failure, or NULL */
+	uint64_t op;        /* enum queue_op */
+	char *site;         /* freed with it */
+	bool tickets;       /* the listing has them */
 };
 struct admin_result *admin_op_result(struct admin_op *);
 void *admin_op_token(struct admin_op *);

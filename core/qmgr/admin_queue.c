@@ -121,7 +121,8 @@ const struct admin_work admin_change_work = {
 	.finish = admin_reply,
 };
 
-/* ---- flush by destination --------------------------------------------------------------------------------------- */
+/* ---- flush by destination
+ * --------------------------------------------------------------------------------------- */
 
 static bool site_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 {
@@ -132,7 +133,8 @@ static bool site_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 	return true;
 }
 
-static void site_loaded(struct qmgr *q, struct admin_op *op, struct entry *e, const struct spool_envelope *env)
+static void site_loaded(struct qmgr *q, struct admin_op *op, struct entry *e,
+			const struct spool_envelope *env)
 {
 	struct admin_result *r = admin_op_result(op);
 	if (e->state != ENTRY_DEFERRED)
@@ -153,15 +155,19 @@ const struct admin_work admin_site_work = {
 	.finish = admin_reply,
 };
 
-/* ---- who may ---------------------------------------------------------------------------------------------------- */
+/* ---- who may
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* Does one word of the list match? Tables would need modules, which qmgr does not load: only static: is known. */
+/* Does one word of the list match? Tables would need modules, which qmgr does not load: only static: is
+ * known. */
 static bool word_matches(const char *word, const char *user)
 {
 	if (strncmp(word, "static:", 7) == 0)
 		return true;
 	if (strpbrk(word, ":/")) {
-		log_warning("list of authorized users: \"%s\" is no user name and no static: table: it matches nobody", word);
+		log_warning("list of authorized users: \"%s\" is no user name and no static: table: it "
+			    "matches nobody",
+			    word);
 		return false;
 	}
 	return strcmp(word, user) == 0;
@@ -176,7 +182,8 @@ bool admin_user_allowed(const char *list, unsigned uid)
 	bool answer = false;
 	const char **word = cfg_split(a, list);
 	/* The user's name is looked up only when it matters: the directory of users may be slow. */
-	if (*word && strncmp(*word, "static:", 7) != 0 && getpwuid_r(uid, &pw, space, sizeof space, &found) == 0 && found)
+	if (*word && strncmp(*word, "static:", 7) != 0 &&
+	    getpwuid_r(uid, &pw, space, sizeof space, &found) == 0 && found)
 		user = found->pw_name;
 	for (; *word; word++) {
 		bool no = **word == '!';

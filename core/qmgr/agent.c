@@ -25,14 +25,15 @@ enum {
 
 /* Deliveries of an agent that is gone, until it is known what became of them. */
 struct loss {
-	struct answer answer;    /* of keeper_reread(); first member */
+	struct answer answer; /* of keeper_reread(); first member */
 	int pid;
 	bool asked;
 	struct delivery_list deliveries;
 	TAILQ_ENTRY(loss) link;
 };
 
-/* ---- handing out ------------------------------------------------------------------------------------------------ */
+/* ---- handing out
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Writes M_DELIVER's recipients; those that do not fit are cut off the list and returned. */
 static struct rcpt *put_recipients(struct buf *b, struct rcpt *list)
@@ -93,15 +94,18 @@ void agent_deliver(struct qmgr *q, struct agent *a, struct destination *to)
 		peer_send(a->peer, M_DELIVER, q->scratch.data, q->scratch.len);
 	} else {
 		for (struct rcpt *r = list; r; r = r->next)
-			rcpt_finish_ours(q, m, r, &(struct outcome){ .status = RCPT_DEFERRED, .dsn = "4.3.0",
-								     .reason = "message is not at hand" });
+			rcpt_finish_ours(q, m, r,
+					 &(struct outcome){ .status = RCPT_DEFERRED,
+							    .dsn = "4.3.0",
+							    .reason = "message is not at hand" });
 		delivery_end(q, d);
 		return;
 	}
 	destination_place(q, to);
 }
 
-/* The delivery is over: whoever was counted by it is not any more. Its recipients are final or in line again. */
+/* The delivery is over: whoever was counted by it is not any more. Its recipients are final or in line again.
+ */
 static void delivery_end(struct qmgr *q, struct delivery *d)
 {
 	struct message *m = d->message;
@@ -120,7 +124,8 @@ static void delivery_end(struct qmgr *q, struct delivery *d)
 	message_check(q, m);
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------------- */
+/* ---- results
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* What a report says about the destination: the last word of a delivery's recipients. */
 struct verdict {
@@ -143,8 +148,12 @@ static void take_result(struct delivery *d, const struct report *r, struct verdi
 	} else {
 		v->worked = true;
 	}
-	rcpt_finish(d->message, rcpt, &(struct outcome){ .status = status, .dsn = r->dsn, .reason = r->reason,
-							 .mta = r->mta, .diagnostic = r->diagnostic });
+	rcpt_finish(d->message, rcpt,
+		    &(struct outcome){ .status = status,
+				       .dsn = r->dsn,
+				       .reason = r->reason,
+				       .mta = r->mta,
+				       .diagnostic = r->diagnostic });
 }
 
 /* Recipients that got no result: again at once, or later after too many setbacks. */
@@ -161,8 +170,9 @@ static void try_again(struct qmgr *q, struct delivery *d, const char *what)
 			continue;
 		r->tried = true;
 		if (++r->setbacks > SETBACKS_MAX || held) {
-			rcpt_finish_ours(q, m, r, &(struct outcome){ .status = RCPT_DEFERRED, .dsn = "4.3.0",
-								     .reason = what });
+			rcpt_finish_ours(
+				q, m, r,
+				&(struct outcome){ .status = RCPT_DEFERRED, .dsn = "4.3.0", .reason = what });
 			continue;
 		}
 		*tail = r;
@@ -248,7 +258,8 @@ static void on_delivered(struct qmgr *q, struct agent *a, const struct ipc_messa
 	message_unpin(q, m);
 }
 
-/* ---- agents come and go ----------------------------------------------------------------------------------------- */
+/* ---- agents come and go
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message *msg)
 {
@@ -288,7 +299,8 @@ static void on_closed(struct qmgr *q, struct peer *p)
 			d->agent = NULL;
 		}
 		TAILQ_INSERT_TAIL(&q->agents.losses, l, link);
-		log_warning("transport %s: agent process %d is gone with deliveries in hand", a->transport->name, a->pid);
+		log_warning("transport %s: agent process %d is gone with deliveries in hand",
+			    a->transport->name, a->pid);
 	}
 	a->magic = 0;
 	free(a);
@@ -318,8 +330,12 @@ void agent_result_found(struct qmgr *q, const struct spool_result *found)
 	} else {
 		resolve_forget(q, r);
 	}
-	rcpt_finish(m, r, &(struct outcome){ .status = found->status, .dsn = found->dsn, .reason = found->reason,
-					     .mta = found->mta, .diagnostic = found->diagnostic });
+	rcpt_finish(m, r,
+		    &(struct outcome){ .status = found->status,
+				       .dsn = found->dsn,
+				       .reason = found->reason,
+				       .mta = found->mta,
+				       .diagnostic = found->diagnostic });
 	message_check(q, m);
 }
 
@@ -344,8 +360,8 @@ void agents_died(struct qmgr *q, int pid)
 {
 	struct loss *l;
 	TAILQ_FOREACH(l, &q->agents.losses, link)
-		if (l->pid == pid)
-			loss_ask(q, l);
+	if (l->pid == pid)
+		loss_ask(q, l);
 	flight_died(q, pid);
 }
 
@@ -354,8 +370,8 @@ void agents_tick(struct qmgr *q)
 {
 	struct loss *l;
 	TAILQ_FOREACH(l, &q->agents.losses, link)
-		if (l->pid <= 0 || (kill(l->pid, 0) < 0 && errno == ESRCH))
-			loss_ask(q, l);
+	if (l->pid <= 0 || (kill(l->pid, 0) < 0 && errno == ESRCH))
+		loss_ask(q, l);
 }
 
 struct hello {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Delivery agents and what they have in hand. An agent says hello with its service and how many deliveries it takes at
- * once; saying it again changes the number (0: it is being replaced).
+ * Delivery agents and what they have in hand. An agent says hello with its service and how many deliveries it
+ * takes at once; saying it again changes the number (0: it is being replaced).
  *
- * When an agent is gone, what it had in hand is in doubt: results that it made durable may not have been told. So qmgr
- * waits until the process is known to be dead, has the keeper read the result logs again, and only then tries the
- * recipients again that have no result. */
+ * When an agent is gone, what it had in hand is in doubt: results that it made durable may not have been
+ * told. So qmgr waits until the process is known to be dead, has the keeper read the result logs again, and
+ * only then tries the recipients again that have no result. */
 #ifndef QMGR_AGENT_H
 #define QMGR_AGENT_H
 
@@ -24,10 +24,10 @@ struct loss;
 
 /* Some recipients of one message in an agent's hands. */
 struct delivery {
-	uint64_t number;          /* F_ID */
+	uint64_t number; /* F_ID */
 	struct message *message;
 	struct destination *destination;
-	struct agent *agent;      /* NULL: lost */
+	struct agent *agent; /* NULL: lost */
 	struct rcpt *rcpts;
 	TAILQ_ENTRY(delivery) link; /* in the agent's or the loss's list */
 };
@@ -37,10 +37,10 @@ struct agent {
 	unsigned magic;
 	struct peer *peer;
 	struct transport *transport;
-	int pid;                  /* 0: not known */
+	int pid; /* 0: not known */
 	uint32_t limit, busy;
 	struct delivery_list deliveries;
-	TAILQ_ENTRY(agent) link;  /* in the transport's list */
+	TAILQ_ENTRY(agent) link; /* in the transport's list */
 };
 
 TAILQ_HEAD(loss_list, loss);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "qmgr/concurrency.h"
 
-/* How much collected feedback moves the window, and by how much: a whole delivery, or the feedback when that is more. */
+/* How much collected feedback moves the window, and by how much: a whole delivery, or the feedback when that
+ * is more. */
 static double step_of(const struct feedback *f)
 {
 	return f->kind == FEEDBACK_CONSTANT && f->base > 1 ? f->base : 1;

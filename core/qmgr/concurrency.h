@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How many deliveries at once a destination has earned. Each that works raises the number by the positive feedback, each
- * that fails for the destination's sake lowers it by the negative one; a number of failed rounds in a row (a cohort: as
- * many deliveries as run at once) make it dead. Pure arithmetic. */
+ * How many deliveries at once a destination has earned. Each that works raises the number by the positive
+ * feedback, each that fails for the destination's sake lowers it by the negative one; a number of failed
+ * rounds in a row (a cohort: as many deliveries as run at once) make it dead. Pure arithmetic. */
 #ifndef QMGR_CONCURRENCY_H
 #define QMGR_CONCURRENCY_H
 
@@ -11,7 +11,7 @@
 #include "qmgr/settings.h"
 
 struct concurrency {
-	double window;         /* deliveries at once; at least 1 */
+	double window;           /* deliveries at once; at least 1 */
 	double success, failure; /* feedback that has not moved the window yet */
 	double failed_cohorts;
 };

@@ -133,7 +133,8 @@ void destination_failed(struct qmgr *q, struct destination *d, const char *dsn, 
 	d->dead = true;
 	d->paused = false;
 	snprintf(d->dsn, sizeof d->dsn, "%s", dsn && *dsn ? dsn : "4.4.1");
-	snprintf(d->reason, sizeof d->reason, "delivery temporarily suspended: %s", reason ? reason : "unknown");
+	snprintf(d->reason, sizeof d->reason, "delivery temporarily suspended: %s",
+		 reason ? reason : "unknown");
 	start_timer(q, d, q->settings.minimal_backoff);
 	jobs_suspend(q, d, d->dsn, d->reason);
 }

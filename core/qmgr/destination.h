@@ -17,18 +17,18 @@ enum destination_place { DESTINATION_BUSY, DESTINATION_READY, DESTINATION_IDLE }
 
 struct destination {
 	unsigned magic;
-	uint8_t place;          /* enum destination_place: which list it is in (BUSY: none) */
-	bool dead;              /* until the timer: what comes for it is deferred at once */
-	bool paused;            /* rate delay, until the timer */
+	uint8_t place; /* enum destination_place: which list it is in (BUSY: none) */
+	bool dead;     /* until the timer: what comes for it is deferred at once */
+	bool paused;   /* rate delay, until the timer */
 	UT_hash_handle hh;
-	char *key;              /* nexthop, or user@nexthop where deliveries take one recipient */
+	char *key; /* nexthop, or user@nexthop where deliveries take one recipient */
 	char *nexthop;
 	struct transport *transport;
 	struct concurrency concurrency;
-	uint32_t busy;          /* deliveries under way */
-	struct job_list todo;   /* each has recipients; the first is next */
-	struct job *gathering;  /* the job that recipients being resolved right now are put into */
-	struct event *timer;    /* NULL until one is needed */
+	uint32_t busy;         /* deliveries under way */
+	struct job_list todo;  /* each has recipients; the first is next */
+	struct job *gathering; /* the job that recipients being resolved right now are put into */
+	struct event *timer;   /* NULL until one is needed */
 	char dsn[12];
 	char reason[400];
 	TAILQ_ENTRY(destination) link;
@@ -47,6 +47,7 @@ void destination_revive(struct qmgr *, struct destination *);
 void destination_pause(struct qmgr *, struct destination *);
 /* Forgets idle destinations, the oldest first, but for this many. */
 void destinations_trim(struct qmgr *, struct transport *, uint32_t keep);
-void destination_destroy(struct qmgr *, struct destination **); /* nothing waits for it, nothing is under way */
+void destination_destroy(struct qmgr *,
+			 struct destination **); /* nothing waits for it, nothing is under way */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every message of the spool that qmgr knows, whether in memory or not: a small entry, found by its serial, in one state.
+ * Every message of the spool that qmgr knows, whether in memory or not: a small entry, found by its serial,
+ * in one state.
  *
  *   INCOMING   found or due: waits for room in the active queue     (one of two lists)
  *   LOADING    keeper_load() has been asked for it
@@ -24,26 +25,31 @@ struct keeper_summary;
 struct spool_envelope;
 
 enum entry_state {
-	ENTRY_INCOMING, ENTRY_LOADING, ENTRY_ACTIVE, ENTRY_DEFERRED, ENTRY_HOLD, ENTRY_FLIGHT, ENTRY_LEAVING,
+	ENTRY_INCOMING,
+	ENTRY_LOADING,
+	ENTRY_ACTIVE,
+	ENTRY_DEFERRED,
+	ENTRY_HOLD,
+	ENTRY_FLIGHT,
+	ENTRY_LEAVING,
 	ENTRY_STATES
 };
 
 enum {
-	ENTRY_RETRIED = 0x1,  /* comes from DEFERRED: waits in the list of those */
-	ENTRY_FORCED = 0x2,   /* every recipient is tried, whatever its next_try says (flush, requeue) */
-	ENTRY_HELD = 0x4,     /* to be held as soon as it is out of the agents' hands */
-	ENTRY_DOOMED = 0x8,   /* deleted while something about it was under way */
+	ENTRY_RETRIED = 0x1, /* comes from DEFERRED: waits in the list of those */
+	ENTRY_FORCED = 0x2,  /* every recipient is tried, whatever its next_try says (flush, requeue) */
+	ENTRY_HELD = 0x4,    /* to be held as soon as it is out of the agents' hands */
 };
 
 struct entry {
 	UT_hash_handle hh;
 	uint64_t serial;
-	int64_t due;               /* clock_mono, while in the schedule */
-	struct message *message;   /* ACTIVE; may outlive LEAVING while agents still have it */
-	TAILQ_ENTRY(entry) link;   /* in the list of its state: all but DEFERRED and LEAVING */
-	uint32_t heap_at;          /* schedule.c */
+	int64_t due;             /* clock_mono, while in the schedule */
+	struct message *message; /* ACTIVE; may outlive LEAVING while agents still have it */
+	TAILQ_ENTRY(entry) link; /* in the list of its state: all but DEFERRED and LEAVING */
+	uint32_t heap_at;        /* schedule.c */
 	uint8_t state, flags;
-	uint16_t asked;            /* answers of the keeper that are still to come */
+	uint16_t asked; /* answers of the keeper that are still to come */
 };
 TAILQ_HEAD(entry_list, entry);
 
@@ -53,16 +59,17 @@ struct entry *entry_new(struct qmgr *, uint64_t serial); /* INCOMING, in no list
 void entry_unlink(struct qmgr *, struct entry *);
 /* Out of its list and into the one of the new state. DEFERRED: use entry_defer(). */
 void entry_move(struct qmgr *, struct entry *, enum entry_state);
-void entry_defer(struct qmgr *, struct entry *, int64_t wait); /* DEFERRED, due `wait` microseconds from now */
+void entry_defer(struct qmgr *, struct entry *,
+		 int64_t wait); /* DEFERRED, due `wait` microseconds from now */
 /* Frees a LEAVING entry that nothing refers to any more: no message, no answer to come. */
 void entry_release(struct qmgr *, struct entry *);
 /* Postfix's name of the queue that an entry in this state is in: "active", "deferred" … */
 const char *entry_queue(enum entry_state);
 
-/* Moves due entries to INCOMING, and INCOMING ones to the active queue while it has room; new mail and retried mail take
- * turns. Bounded work: answers true when there is more to do at once. */
+/* Moves due entries to INCOMING, and INCOMING ones to the active queue while it has room; new mail and
+ * retried mail take turns. Bounded work: answers true when there is more to do at once. */
 bool entry_admit(struct qmgr *);
-bool entry_has_room(const struct qmgr *); /* may one more message come into memory? */
+bool entry_has_room(const struct qmgr *);    /* may one more message come into memory? */
 int64_t entry_next_due(const struct qmgr *); /* clock_mono; CLOCK_NEVER */
 /* Everything that waits for a time is due now. */
 void entry_flush_all(struct qmgr *);

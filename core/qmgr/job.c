@@ -61,8 +61,10 @@ static void job_queue(struct qmgr *q, struct job *j)
 		destination_place(q, d);
 }
 
-/* Where deliveries take one recipient each, every mailbox is a destination of its own: concurrency is per mailbox then. */
-static const char *destination_key(struct qmgr *q, const struct transport *t, const char *nexthop, const char *address)
+/* Where deliveries take one recipient each, every mailbox is a destination of its own: concurrency is per
+ * mailbox then. */
+static const char *destination_key(struct qmgr *q, const struct transport *t, const char *nexthop,
+				   const char *address)
 {
 	if (t->settings.recipient_limit != 1)
 		return nexthop;
@@ -80,7 +82,8 @@ static const char *destination_key(struct qmgr *q, const struct transport *t, co
 	return buf_str(&q->scratch);
 }
 
-/* A content filter stands before all routes: "transport:nexthop", the nexthop defaulting to what is configured. */
+/* A content filter stands before all routes: "transport:nexthop", the nexthop defaulting to what is
+ * configured. */
 static const char *filter_route(struct qmgr *q, struct message *m, const char **nexthop, const char *address)
 {
 	const char *colon = strchr(m->content_filter, ':');
@@ -125,8 +128,10 @@ void job_route(struct qmgr *q, struct message *m, struct rcpt *r, const char *tr
 	if (m->content_filter && *m->content_filter)
 		transport = filter_route(q, m, &nexthop, r->address);
 	if (is_deferred_transport(q, transport)) {
-		rcpt_finish_ours(q, m, r, &(struct outcome){ .status = RCPT_DEFERRED, .dsn = "4.3.2",
-							     .reason = "deferred transport" });
+		rcpt_finish_ours(q, m, r,
+				 &(struct outcome){ .status = RCPT_DEFERRED,
+						    .dsn = "4.3.2",
+						    .reason = "deferred transport" });
 		return;
 	}
 	struct transport *t = transport_get(q, transport);
@@ -162,7 +167,8 @@ void job_again(struct qmgr *q, struct message *m, struct destination *d, struct 
 	job_queue(q, j);
 }
 
-struct rcpt *job_take(struct qmgr *q, struct destination *d, int64_t limit, struct message **message, uint32_t *count)
+struct rcpt *job_take(struct qmgr *q, struct destination *d, int64_t limit, struct message **message,
+		      uint32_t *count)
 {
 	struct job *j = TAILQ_FIRST(&d->todo);
 	struct rcpt *first = j->first, *last = NULL;
@@ -196,7 +202,8 @@ void jobs_withdraw(struct qmgr *q, struct message *m)
 void job_remove_rcpt(struct qmgr *q, struct message *m, struct rcpt *gone)
 {
 	struct job *j;
-	TAILQ_FOREACH(j, &m->jobs, link_message) {
+	TAILQ_FOREACH(j, &m->jobs, link_message)
+	{
 		struct rcpt *before = NULL;
 		for (struct rcpt *r = j->first; r; before = r, r = r->next) {
 			if (r != gone)
@@ -223,8 +230,9 @@ void jobs_suspend(struct qmgr *q, struct destination *d, const char *dsn, const 
 		job_free(q, j);
 		for (struct rcpt *next; r; r = next) {
 			next = r->next;
-			rcpt_finish_ours(q, m, r, &(struct outcome){ .status = RCPT_DEFERRED, .dsn = dsn,
-								     .reason = reason });
+			rcpt_finish_ours(
+				q, m, r,
+				&(struct outcome){ .status = RCPT_DEFERRED, .dsn = dsn, .reason = reason });
 		}
 		message_check(q, m);
 	}

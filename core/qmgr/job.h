@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A job: the recipients of one message that wait for one destination. A destination takes its jobs in turn, a delivery
- * from each, so that a message to thousands does not keep others waiting. */
+ * A job: the recipients of one message that wait for one destination. A destination takes its jobs in turn, a
+ * delivery from each, so that a message to thousands does not keep others waiting. */
 #ifndef QMGR_JOB_H
 #define QMGR_JOB_H
 
@@ -11,19 +11,21 @@ struct job {
 	struct message *message;
 	struct destination *destination;
 	struct rcpt *first, *last;
-	bool queued;                  /* in destination->todo; before: still gathering recipients */
-	TAILQ_ENTRY(job) link;        /* in destination->todo */
+	bool queued;           /* in destination->todo; before: still gathering recipients */
+	TAILQ_ENTRY(job) link; /* in destination->todo */
 	TAILQ_ENTRY(job) link_message;
 };
 
-/* The recipient's route is known: into a job of the message, or deferred when the transport is not to be used now. */
+/* The recipient's route is known: into a job of the message, or deferred when the transport is not to be used
+ * now. */
 void job_route(struct qmgr *, struct message *, struct rcpt *, const char *transport, const char *nexthop,
 	       const char *address);
 /* All recipients have routes: the message's jobs get in line. */
 void jobs_queue(struct qmgr *, struct message *);
 /* Puts R_FLIGHT recipients back in line (an agent died, a ticket led nowhere). */
 void job_again(struct qmgr *, struct message *, struct destination *, struct rcpt *list);
-/* Takes at most `limit` recipients (0: all) off the destination's first job, which goes to the end of the line or away. */
+/* Takes at most `limit` recipients (0: all) off the destination's first job, which goes to the end of the
+ * line or away. */
 struct rcpt *job_take(struct qmgr *, struct destination *, int64_t limit, struct message **, uint32_t *count);
 /* The message's jobs are given up; its R_QUEUED recipients belong to none then. */
 void jobs_withdraw(struct qmgr *, struct message *);

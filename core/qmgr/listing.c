@@ -17,8 +17,10 @@ static bool list_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 	return true;
 }
 
-/* What the message is called, and, for root and the mail owner when he asks for single messages, where it is. */
-static void put_head(struct qmgr *q, struct admin_op *op, const struct entry *e, const struct spool_envelope *env)
+/* What the message is called, and, for root and the mail owner when he asks for single messages, where it is.
+ */
+static void put_head(struct qmgr *q, struct admin_op *op, const struct entry *e,
+		     const struct spool_envelope *env)
 {
 	struct buf *b = &q->scratch;
 	char id[QUEUE_ID_SIZE];
@@ -38,7 +40,8 @@ static void put_head(struct qmgr *q, struct admin_op *op, const struct entry *e,
 }
 
 /* M_QUEUE_ENTRY, in several messages when there are many recipients: all but the last have F_COUNT. */
-static void list_loaded(struct qmgr *q, struct admin_op *op, struct entry *e, const struct spool_envelope *env)
+static void list_loaded(struct qmgr *q, struct admin_op *op, struct entry *e,
+			const struct spool_envelope *env)
 {
 	struct buf *b = &q->scratch;
 	struct peer *p = admin_op_peer(op);

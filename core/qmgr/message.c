@@ -17,7 +17,8 @@
 
 enum { TEXT_MAX = 600 };
 
-/* ---- from the envelope ------------------------------------------------------------------------------------------ */
+/* ---- from the envelope
+ * ------------------------------------------------------------------------------------------ */
 
 /* What the window does with a recipient of the envelope. */
 enum place { PLACE_NOT, PLACE_TRY, PLACE_OWED, PLACE_LATER };
@@ -55,8 +56,8 @@ static size_t text_size(const char *s)
 /* Counts, within the limits, the recipients to be tried, and those that a notice is owed for. */
 static struct window measure(const struct qmgr *q, const struct spool_envelope *env, bool forced, int64_t now)
 {
-	struct window w = { .text = text_size(env->sender ? env->sender : "") + text_size(env->content_filter) +
-				    text_size(env->redirect) };
+	struct window w = { .text = text_size(env->sender ? env->sender : "") +
+				    text_size(env->content_filter) + text_size(env->redirect) };
 	int64_t room = q->settings.recipient_limit - q->recipients;
 	if (room < q->settings.recipient_minimum)
 		room = q->settings.recipient_minimum;
@@ -104,8 +105,8 @@ static const char *keep_text(struct message *m, const char *s)
 	return arena_strdup(message_arena(m), sanitize_into(clean, sizeof clean, s, strlen(s), SANITIZE_LOG));
 }
 
-static void fill_rcpt(struct message *m, struct rcpt *r, uint32_t index, const struct spool_rcpt *from, bool owed,
-		      char **text)
+static void fill_rcpt(struct message *m, struct rcpt *r, uint32_t index, const struct spool_rcpt *from,
+		      bool owed, char **text)
 {
 	*r = (struct rcpt){
 		.address = put_text(text, from->address),
@@ -125,7 +126,8 @@ static void fill_rcpt(struct message *m, struct rcpt *r, uint32_t index, const s
 }
 
 /* One block of memory for the message, its window and their strings. */
-static struct message *message_new(struct qmgr *q, struct entry *e, const struct spool_envelope *env, int64_t now)
+static struct message *message_new(struct qmgr *q, struct entry *e, const struct spool_envelope *env,
+				   int64_t now)
 {
 	bool forced = e->flags & ENTRY_FORCED;
 	struct window w = measure(q, env, forced, now);
@@ -170,7 +172,7 @@ void message_activate(struct qmgr *q, struct entry *e, const struct spool_envelo
 	struct message *m = message_new(q, e, env, clock_utc());
 	entry_move(q, e, ENTRY_ACTIVE);
 	e->message = m;
-	e->flags &= (uint8_t)~(ENTRY_FORCED | ENTRY_RETRIED);
+	e->flags &= (uint8_t) ~(ENTRY_FORCED | ENTRY_RETRIED);
 	if (m->open > 0)
 		log_info("%s: from=<%s>, size=%llu, nrcpt=%u (queue active)", m->queue_id, m->sender,
 			 (unsigned long long)m->size, (unsigned)m->total);
@@ -211,7 +213,8 @@ struct rcpt *message_rcpt(struct message *m, uint32_t index)
 	return low < m->nrcpts && m->rcpts[low].index == index ? &m->rcpts[low] : NULL;
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------------- */
+/* ---- results
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* Leaves the state it has for a final one. */
 static void rcpt_close(struct message *m, struct rcpt *r, enum rcpt_state state)
@@ -263,8 +266,8 @@ void rcpt_finish_ours(struct qmgr *q, struct message *m, struct rcpt *r, const s
 	/* To wait for a destination that is down is no attempt: it cannot make the recipient expire. */
 	r->tried = tried || o->status != RCPT_DEFERRED;
 	r->ours = true;
-	log_info("%s: to=<%s>%s%s%s, relay=none, delay=%s, delays=%s/%s/0/0, dsn=%s, status=%s (%s)", m->queue_id,
-		 r->address, r->original ? ", orig_to=<" : "", r->original ? r->original : "",
+	log_info("%s: to=<%s>%s%s%s, relay=none, delay=%s, delays=%s/%s/0/0, dsn=%s, status=%s (%s)",
+		 m->queue_id, r->address, r->original ? ", orig_to=<" : "", r->original ? r->original : "",
 		 r->original ? ">" : "", seconds_text(delay, sizeof delay, now - m->arrival),
 		 seconds_text(before, sizeof before, m->active_since - m->arrival),
 		 seconds_text(queued, sizeof queued, now - m->active_since), r->dsn ? r->dsn : "4.3.0",

@@ -15,13 +15,15 @@
 
 enum { BODY_SOFT_MAX = 48 * 1024, KINDS_MAX = 3 };
 
-/* The notices of one message that are under way at bounce: one struct for each, all of them counted in the first. */
+/* The notices of one message that are under way at bounce: one struct for each, all of them counted in the
+ * first. */
 struct notice {
 	struct message *message;
 	enum notice_kind kind;
 };
 
-/* ---- which ------------------------------------------------------------------------------------------------------ */
+/* ---- which
+ * ------------------------------------------------------------------------------------------------------ */
 
 static bool concerns(const struct rcpt *r, enum notice_kind kind)
 {
@@ -76,7 +78,8 @@ static size_t choose(struct qmgr *q, struct message *m, enum notice_kind kinds[K
 	return n;
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------------- */
+/* ---- asking
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void put_head(struct qmgr *q, struct message *m, enum notice_kind kind, uint64_t number)
 {

@@ -13,13 +13,14 @@ struct message;
 struct peer;
 
 struct notice_client {
-	struct peer *peer;    /* NULL: not connected */
-	struct slots asked;   /* struct notice, by F_ID */
-	int64_t retry_at;     /* clock_mono */
+	struct peer *peer;  /* NULL: not connected */
+	struct slots asked; /* struct notice, by F_ID */
+	int64_t retry_at;   /* clock_mono */
 };
 
-/* Asks for all notices that the message owes now. True: some are under way, settle_noticed() follows; false: there are
- * none to make, or they are in the spool already. Notices that must not be made are dropped here, with a log line. */
+/* Asks for all notices that the message owes now. True: some are under way, settle_noticed() follows; false:
+ * there are none to make, or they are in the spool already. Notices that must not be made are dropped here,
+ * with a log line. */
 bool notice_start(struct qmgr *, struct message *);
 void notice_init(struct qmgr *);
 void notice_destroy(struct qmgr *);

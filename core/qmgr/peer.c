@@ -52,8 +52,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-struct peer *peer_new(struct qmgr *q, struct ipc_link *link, const struct peer_ops *ops, void *ctx, const char *name,
-		      int pid)
+struct peer *peer_new(struct qmgr *q, struct ipc_link *link, const struct peer_ops *ops, void *ctx,
+		      const char *name, int pid)
 {
 	struct peer *p = MEM_NEW(struct peer);
 	p->magic = PEER_MAGIC;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Links in an event loop: agents, resolvers, bounce, smtpd and pickup with their hints, commands. What is sent in one turn
- * of the loop leaves at its end in as few packets as possible. */
+ * Links in an event loop: agents, resolvers, bounce, smtpd and pickup with their hints, commands. What is
+ * sent in one turn of the loop leaves at its end in as few packets as possible. */
 #ifndef QMGR_PEER_H
 #define QMGR_PEER_H
 
@@ -24,9 +24,9 @@ struct peer {
 	unsigned magic;
 	struct ipc_link *link;
 	const struct peer_ops *ops;
-	void *ctx;                /* the user's */
-	char name[64];            /* for the log: "smtp" */
-	int pid;                  /* 0: not known */
+	void *ctx;     /* the user's */
+	char name[64]; /* for the log: "smtp" */
+	int pid;       /* 0: not known */
 	struct qmgr *qmgr;
 	struct event *readable, *writable;
 	bool corked, doomed;
@@ -39,7 +39,8 @@ struct peers {
 };
 
 /* Takes over the link. */
-struct peer *peer_new(struct qmgr *, struct ipc_link *, const struct peer_ops *, void *ctx, const char *name, int pid);
+struct peer *peer_new(struct qmgr *, struct ipc_link *, const struct peer_ops *, void *ctx, const char *name,
+		      int pid);
 void peer_destroy(struct peer **);
 void peer_send(struct peer *, unsigned type, const void *body, size_t len);
 /* Ends the link as soon as the current event is done with (a peer that talks nonsense). */
@@ -49,7 +50,7 @@ bool peer_congested(const struct peer *); /* what was sent waits for room: drain
 void peer_become(struct peer *, const struct peer_ops *, void *ctx, const char *name);
 
 void peers_init(struct qmgr *);
-void peers_flush(struct qmgr *);  /* the end of a turn */
+void peers_flush(struct qmgr *); /* the end of a turn */
 void peers_destroy(struct qmgr *);
 
 #endif

@@ -11,7 +11,8 @@
 #include "qmgr/message.h"
 #include "qmgr/settle.h"
 
-/* ---- what the keeper tells -------------------------------------------------------------------------------------- */
+/* ---- what the keeper tells
+ * -------------------------------------------------------------------------------------- */
 
 /* A message that qmgr did not know. */
 static void on_found(void *ctx, const struct keeper_summary *s, const struct spool_envelope *env)
@@ -78,7 +79,8 @@ static const struct keeper_events keeper_events = {
 	.result = on_result,
 };
 
-/* ---- answers about messages that are or become active ----------------------------------------------------------- */
+/* ---- answers about messages that are or become active
+ * ----------------------------------------------------------- */
 
 static void entry_loaded(struct qmgr *q, struct answer *a, uint64_t serial, const struct spool_envelope *env)
 {
@@ -131,7 +133,8 @@ static void entry_deleted(struct qmgr *q, struct answer *a, uint64_t serial, boo
 	entry_release(q, e);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct qmgr *qmgr_new(const struct cfg_view *view, struct event_base *base, const struct qmgr_host *host)
 {
@@ -227,6 +230,7 @@ void qmgr_tick(struct qmgr *q)
 		TAILQ_INSERT_HEAD(&q->stuck, m, stuck_link);
 		settle_again(q, m);
 	}
+	resolve_tick(q);
 	agents_tick(q);
 	flight_tick(q);
 	transports_tick(q);

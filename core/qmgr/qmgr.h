@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The queue manager's state, and one turn of its loop. Single-threaded; nothing here waits for a disk or a peer. role.c
- * puts it into a process. */
+ * The queue manager's state, and one turn of its loop. Single-threaded; nothing here waits for a disk or a
+ * peer. role.c puts it into a process. */
 #ifndef QMGR_QMGR_H
 #define QMGR_QMGR_H
 
@@ -26,8 +26,8 @@ struct qmgr_host {
 	void *ctx;
 	/* A link to "resolve" or "bounce"; NULL: not now. */
 	struct ipc_link *(*connect)(void *ctx, const char *role);
-	void (*want)(void *ctx, const char *service);         /* start an agent of this master.cf line */
-	bool (*has_service)(void *ctx, const char *service);  /* is there such a line? */
+	void (*want)(void *ctx, const char *service);        /* start an agent of this master.cf line */
+	bool (*has_service)(void *ctx, const char *service); /* is there such a line? */
 };
 
 /* Who waits for an answer of the keeper: the token that was given to it. Embedded in the asker's struct. */
@@ -46,14 +46,14 @@ struct qmgr {
 	struct event_base *base;
 	struct keeper *keeper;
 
-	struct entry *entries; /* uthash, by serial */
+	struct entry *entries;                 /* uthash, by serial */
 	struct entry_list lists[ENTRY_STATES]; /* [ENTRY_INCOMING]: new mail */
 	struct entry_list retried;             /* INCOMING with ENTRY_RETRIED */
 	bool retried_turn;
 	struct schedule schedule;
 	uint64_t counts[ENTRY_STATES];
-	bool scanned;          /* recovery has been through the spool */
-	int64_t recipients;    /* in memory */
+	bool scanned;              /* recovery has been through the spool */
+	int64_t recipients;        /* in memory */
 	struct message_list stuck; /* a step about it failed: the next tick tries again */
 	struct answer load_answer, save_answer, delete_answer; /* of active messages (spool_events.c) */
 
@@ -68,12 +68,13 @@ struct qmgr {
 };
 
 struct qmgr *qmgr_new(const struct cfg_view *, struct event_base *, const struct qmgr_host *);
-/* Opens the keeper on this spool and starts recovery; false: another qmgr has it. Recovery is the first thing that the
- * keeper is asked for: what it reads before would not count for it. */
+/* Opens the keeper on this spool and starts recovery; false: another qmgr has it. Recovery is the first thing
+ * that the keeper is asked for: what it reads before would not count for it. */
 bool qmgr_open_spool(struct qmgr *, struct spool *, struct ost_why *);
 void qmgr_destroy(struct qmgr **);
 
-/* After each round of events: admits, schedules, sends what the round has collected. True: call again at once. */
+/* After each round of events: admits, schedules, sends what the round has collected. True: call again at
+ * once. */
 bool qmgr_turn(struct qmgr *);
 /* Every few seconds: retries what is stuck, reconnects. */
 void qmgr_tick(struct qmgr *);

@@ -13,6 +13,8 @@
 #include "qmgr/qmgr.h"
 
 enum { BODY_SOFT_MAX = 48 * 1024, TEXT_MAX = 2048 };
+/* Longer than any table's deadline. */
+#define PATIENCE (300 * CLOCK_SECOND)
 
 struct ask {
 	struct message *message;
@@ -49,6 +51,8 @@ void resolve_ask(struct qmgr *q, struct message *m, struct rcpt *r)
 {
 	struct ask *a = MEM_NEW(struct ask);
 	*a = (struct ask){ .message = m, .rcpt = r };
+	if (q->resolve.asks.used == 0)
+		q->resolve.heard_at = clock_mono();
 	r->ask = slots_add(&q->resolve.asks, a);
 	if (q->resolve.peer)
 		write_ask(q, m, r);
@@ -60,7 +64,8 @@ void resolve_forget(struct qmgr *q, struct rcpt *r)
 	r->ask = 0;
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------------------- */
+/* ---- answers
+ * ---------------------------------------------------------------------------------------------------- */
 
 struct found_route {
 	uint64_t id, verdict;
@@ -119,11 +124,14 @@ static void no_route(struct qmgr *q, struct message *m, struct rcpt *r, const st
 	bool bounce = f->verdict == RESOLVE_BOUNCE;
 	text_of(&f->dsn, dsn);
 	text_of(&f->reason, reason);
-	rcpt_finish_ours(q, m, r, &(struct outcome){
-		.status = bounce ? RCPT_FAILED : RCPT_DEFERRED,
-		.dsn = *dsn ? dsn : bounce ? "5.3.0" : "4.3.0",
-		.reason = *reason ? reason : "address resolver failure",
-	});
+	rcpt_finish_ours(q, m, r,
+			 &(struct outcome){
+				 .status = bounce ? RCPT_FAILED : RCPT_DEFERRED,
+				 .dsn = *dsn     ? dsn
+					: bounce ? "5.3.0"
+						 : "4.3.0",
+				 .reason = *reason ? reason : "address resolver failure",
+			 });
 }
 
 static void take_answer(struct qmgr *q, const struct found_route *f)
@@ -154,6 +162,7 @@ static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message 
 	struct found_route f;
 	if (msg->type != M_RESOLVED)
 		return;
+	q->resolve.heard_at = clock_mono();
 	while (tlv_next(&r, &group)) {
 		if (group.type != F_ANSWER)
 			continue;
@@ -184,6 +193,7 @@ static void connect_again(struct qmgr *q)
 	if (!link)
 		return;
 	c->peer = peer_new(q, link, &resolve_ops, NULL, "resolve", 0);
+	c->heard_at = clock_mono();
 	uint64_t number = 0;
 	for (struct ask *a; (a = slots_next(&c->asks, &number));)
 		write_ask(q, a->message, a->rcpt);
@@ -195,6 +205,15 @@ void resolve_flush(struct qmgr *q)
 	if (!c->peer && c->asks.used > 0 && clock_mono() >= c->retry_at)
 		connect_again(q);
 	send_body(q);
+}
+
+void resolve_tick(struct qmgr *q)
+{
+	struct resolve_client *c = &q->resolve;
+	if (!c->peer || c->asks.used == 0 || clock_mono() - c->heard_at < PATIENCE)
+		return;
+	log_warning("the address resolver does not answer: asking anew");
+	peer_destroy(&c->peer);
 }
 
 void resolve_destroy(struct qmgr *q)

@@ -11,7 +11,8 @@
 #include "qmgr/inbound.h"
 #include "qmgr/qmgr.h"
 
-/* How long a former qmgr may take to let go of the spool; how long the master may take to name the living agents. */
+/* How long a former qmgr may take to let go of the spool; how long the master may take to name the living
+ * agents. */
 #define SPOOL_PATIENCE  (60 * CLOCK_SECOND)
 #define MASTER_PATIENCE (10 * CLOCK_SECOND)
 #define TICK            (1 * CLOCK_SECOND)
@@ -27,7 +28,8 @@ struct process {
 	bool agents_named, stop;
 };
 
-/* ---- what qmgr asks of its process ------------------------------------------------------------------------------ */
+/* ---- what qmgr asks of its process
+ * ------------------------------------------------------------------------------ */
 
 static struct ipc_link *host_connect(void *ctx, const char *role)
 {
@@ -56,7 +58,8 @@ static bool host_has_service(void *ctx, const char *service)
 	return false;
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void on_died(struct process *p, const char *detail)
 {
@@ -142,7 +145,8 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 	p->due_at = CLOCK_NEVER; /* the turn admits what is due */
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * --------------------------------------------------------------------------------------------------- */
 
 static struct event *watch(struct process *p, int fd, short what, event_callback_fn fn, int64_t every)
 {
@@ -153,7 +157,8 @@ static struct event *watch(struct process *p, int fd, short what, event_callback
 	return e;
 }
 
-/* Commands are answered when recovery has been through the spool: until then a listing would not be the whole truth. */
+/* Commands are answered when recovery has been through the spool: until then a listing would not be the whole
+ * truth. */
 static void watch_listeners(struct process *p)
 {
 	const int *fds;
@@ -249,7 +254,9 @@ static int serve(struct worker *w)
 {
 	struct ost_why why = { .text = "" };
 	const struct qmgr_host host_functions = {
-		.connect = host_connect, .want = host_want, .has_service = host_has_service,
+		.connect = host_connect,
+		.want = host_want,
+		.has_service = host_has_service,
 	};
 	struct process p = { .worker = w, .base = event_base_new(), .due_at = CLOCK_NEVER };
 	struct qmgr_host host = host_functions;

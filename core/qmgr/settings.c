@@ -36,8 +36,9 @@ void qmgr_settings_read(struct qmgr_settings *s, struct arena *a, const struct c
 		.flush_users = cfg_str(view, P_authorized_flush_users),
 		.notify_double_bounce = list_has(cfg_split(a, cfg_str(view, P_notify_classes)), "2bounce"),
 		.long_queue_ids = cfg_bool(view, P_enable_long_queue_ids),
-		.double_bounce = strchr(double_bounce, '@') ?
-			double_bounce : arena_printf(a, "%s@%s", double_bounce, cfg_str(view, P_myorigin)),
+		.double_bounce = strchr(double_bounce, '@')
+					 ? double_bounce
+					 : arena_printf(a, "%s@%s", double_bounce, cfg_str(view, P_myorigin)),
 	};
 	if (s->maximal_backoff < s->minimal_backoff)
 		s->maximal_backoff = s->minimal_backoff;
@@ -107,7 +108,8 @@ static struct feedback read_feedback(const struct cfg_view *view, const char *tr
 void transport_settings_read(struct transport_settings *s, const struct cfg_view *view, const char *transport)
 {
 	*s = (struct transport_settings){
-		.concurrency_limit = cfg_derived_int(view, transport, P_default_destination_concurrency_limit),
+		.concurrency_limit =
+			cfg_derived_int(view, transport, P_default_destination_concurrency_limit),
 		.initial_concurrency = cfg_derived_int(view, transport, P_initial_destination_concurrency),
 		.recipient_limit = cfg_derived_int(view, transport, P_default_destination_recipient_limit),
 		.rate_delay = cfg_derived_time(view, transport, P_default_destination_rate_delay),

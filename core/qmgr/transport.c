@@ -85,7 +85,8 @@ static void want_agents(struct qmgr *q, struct transport *t)
 static struct agent *pick_agent(const struct transport *t)
 {
 	struct agent *a, *best = NULL;
-	TAILQ_FOREACH(a, &t->agents, link) {
+	TAILQ_FOREACH(a, &t->agents, link)
+	{
 		if (a->busy < a->limit &&
 		    (!best || (uint64_t)a->busy * best->limit < (uint64_t)best->busy * a->limit))
 			best = a;
@@ -109,16 +110,27 @@ static void hand_out(struct qmgr *q, struct transport *t)
 	}
 }
 
+/* Agents that are being replaced take nothing: they do not count. */
+static bool has_agents(const struct transport *t)
+{
+	const struct agent *a;
+	TAILQ_FOREACH(a, &t->agents, link)
+	{
+		if (a->limit > 0)
+			return true;
+	}
+	return false;
+}
+
 static void transport_run(struct qmgr *q, struct transport *t)
 {
 	if (t->barred > 0 || TAILQ_EMPTY(&t->ready))
 		return;
-	if (t->unavailable && TAILQ_EMPTY(&t->agents)) {
-		suspend_ready(q, t);
-		return;
-	}
-	if (TAILQ_EMPTY(&t->agents)) {
-		want_agents(q, t);
+	if (!has_agents(t)) {
+		if (t->unavailable)
+			suspend_ready(q, t);
+		else
+			want_agents(q, t);
 		return;
 	}
 	t->unavailable = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A transport: the service of that name in master.cf, its agents, and the destinations that it delivers to. Destinations
- * with work take turns. */
+ * A transport: the service of that name in master.cf, its agents, and the destinations that it delivers to.
+ * Destinations with work take turns. */
 #ifndef QMGR_TRANSPORT_H
 #define QMGR_TRANSPORT_H
 
@@ -23,22 +23,22 @@ struct transport {
 	struct transport_settings settings;
 	struct destination *destinations; /* uthash, by key */
 	struct destination_list ready;    /* may be given a delivery now; the first is next */
-	struct destination_list idle;     /* nothing to do; kept for what they have earned, the oldest first */
+	struct destination_list idle; /* nothing to do; kept for what they have earned, the oldest first */
 	uint32_t nidle;
 	struct agent_list agents;
-	unsigned barred;        /* living agents of a former qmgr whose word is awaited: nothing is handed out */
-	bool unavailable;       /* no such service, or it does not come up: recipients are deferred */
+	unsigned barred;  /* living agents of a former qmgr whose word is awaited: nothing is handed out */
+	bool unavailable; /* no such service, or it does not come up: recipients are deferred */
 	char reason[160];
-	int64_t available_at;   /* clock_mono: when to try again */
+	int64_t available_at;            /* clock_mono: when to try again */
 	int64_t wanted_since, wanted_at; /* clock_mono: agents were asked for; 0: not */
-	int64_t pause_until;    /* transport_rate_delay */
+	int64_t pause_until;             /* transport_rate_delay */
 	bool dirty;
 	TAILQ_ENTRY(transport) dirty_link;
 };
 
 struct transports {
-	struct transport *table;      /* uthash, by name */
-	struct transport_list dirty;  /* to be run at the end of this turn */
+	struct transport *table;     /* uthash, by name */
+	struct transport_list dirty; /* to be run at the end of this turn */
 };
 
 struct transport *transport_get(struct qmgr *, const char *name);

@@ -45,7 +45,8 @@ static void put_answer(struct buf *b, uint64_t id, const struct resolved *answer
 }
 
 /* Whom the address stands for, instead of where it goes. */
-static void put_expansion(struct buf *b, const struct resolver *resolver, struct arena *a, const struct ask *ask)
+static void put_expansion(struct buf *b, const struct resolver *resolver, struct arena *a,
+			  const struct ask *ask)
 {
 	const char **list = NULL;
 	size_t count = 0;
@@ -57,7 +58,8 @@ static void put_expansion(struct buf *b, const struct resolver *resolver, struct
 	tlv_close(b, mark);
 }
 
-bool resolve_answer(const struct resolver *resolver, struct arena *a, const void *body, size_t len, struct ipc_link *link)
+bool resolve_answer(const struct resolver *resolver, struct arena *a, const void *body, size_t len,
+		    struct ipc_link *link)
 {
 	struct tlv_reader r = tlv_read(body, len);
 	struct tlv f;

@@ -14,8 +14,8 @@ static enum rcpt_exists unsure(struct rcpt_answer *out)
 	return RCPT_UNSURE;
 }
 
-static enum rcpt_exists unknown(const struct resolver *r, enum param_id code, const char *table, struct arena *a,
-				struct rcpt_answer *out)
+static enum rcpt_exists unknown(const struct resolver *r, enum param_id code, const char *table,
+				struct arena *a, struct rcpt_answer *out)
 {
 	*out = (struct rcpt_answer){
 		.code = (int)cfg_int(r->view, code),
@@ -35,18 +35,21 @@ static enum rcpt_exists error_text(struct arena *a, const struct resolved *where
 	const char *text = dsn_split(dsn, later ? "4.1.1" : "5.1.1", where->nexthop);
 	if (later)
 		dsn_set_class(dsn, '4');
-	*out = (struct rcpt_answer){ .code = dsn[0] == '4' ? 450 : 550, .dsn = arena_strdup(a, dsn), .text = text };
+	*out = (struct rcpt_answer){ .code = dsn[0] == '4' ? 450 : 550,
+				     .dsn = arena_strdup(a, dsn),
+				     .text = text };
 	return RCPT_UNKNOWN;
 }
 
 /* Is the address in one of these maps? */
-static enum ost_found listed(const struct resolver *r, struct arena *a, const struct maps *const *maps, size_t n,
-			     const char *address, bool own)
+static enum ost_found listed(const struct resolver *r, struct arena *a, const struct maps *const *maps,
+			     size_t n, const char *address, bool own)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct lookup found = { 0 };
-		enum ost_found result = maps[i] ? maps_find_address(maps[i], a, address, r->delimiter, own, ADDR_ALL, &found, NULL) :
-						  OST_NOTFOUND;
+		enum ost_found result = maps[i] ? maps_find_address(maps[i], a, address, r->delimiter, own,
+								    ADDR_ALL, &found, NULL)
+						: OST_NOTFOUND;
 		if (result != OST_NOTFOUND)
 			return result;
 	}
@@ -58,8 +61,8 @@ static bool is_double_bounce(const struct resolver *r, const char *address)
 {
 	size_t n = strlen(r->double_bounce);
 	const char *domain = address_domain(address);
-	return n > 0 && address_local_len(address) == n && strncasecmp(address, r->double_bounce, n) == 0 && domain &&
-	       strcasecmp(domain, r->myorigin) == 0;
+	return n > 0 && address_local_len(address) == n && strncasecmp(address, r->double_bounce, n) == 0 &&
+	       domain && strcasecmp(domain, r->myorigin) == 0;
 }
 
 /* Local names that every mail system has, whatever its tables say. */
@@ -90,9 +93,12 @@ enum rcpt_exists resolver_exists(const struct resolver *r, struct arena *a, cons
 		enum param_id code;
 		const char *table;
 	} classes[] = {
-		{ CLASS_LOCAL, r->local_recipients, P_unknown_local_recipient_reject_code, "local recipient" },
-		{ CLASS_VIRTUAL_MAILBOX, r->virtual_mailbox, P_unknown_virtual_mailbox_reject_code, "virtual mailbox" },
-		{ CLASS_RELAY, r->relay_recipients, P_unknown_relay_recipient_reject_code, "relay recipient" },
+		{ CLASS_LOCAL, r->local_recipients, P_unknown_local_recipient_reject_code,
+		  "local recipient" },
+		{ CLASS_VIRTUAL_MAILBOX, r->virtual_mailbox, P_unknown_virtual_mailbox_reject_code,
+		  "virtual mailbox" },
+		{ CLASS_RELAY, r->relay_recipients, P_unknown_relay_recipient_reject_code,
+		  "relay recipient" },
 	};
 	const struct maps *const rewriting[] = { r->recipient_canonical, r->canonical, r->virtual_alias };
 	bool own = where->address_class == CLASS_LOCAL;

@@ -26,7 +26,8 @@ static bool known(const struct targets *t, const char *address)
 }
 
 /* A target in full: "@other.example" keeps the user, an extension that was stripped comes back. */
-static const char *complete(const struct resolver *r, struct arena *a, const char *target, const char *key, const char *ext)
+static const char *complete(const struct resolver *r, struct arena *a, const char *target, const char *key,
+			    const char *ext)
 {
 	if (target[0] == '@' && target[1])
 		target = arena_printf(a, "%.*s%s", (int)address_local_len(key), key, target);
@@ -43,7 +44,8 @@ static enum ost_found expand_one(const struct resolver *r, struct arena *a, stru
 	const char *key = t->list[at], *ext = NULL, *domain = address_domain(key);
 	struct lookup found = { 0 };
 	bool own = domain && strcasecmp(domain, r->myorigin) == 0;
-	enum ost_found result = maps_find_address(r->virtual_alias, a, key, r->delimiter, own, ADDR_ALL, &found, &ext);
+	enum ost_found result =
+		maps_find_address(r->virtual_alias, a, key, r->delimiter, own, ADDR_ALL, &found, &ext);
 	if (result != OST_FOUND) {
 		t->final[at] = true;
 		return result;
@@ -69,8 +71,8 @@ static enum ost_found expand_one(const struct resolver *r, struct arena *a, stru
 	return OST_FOUND;
 }
 
-enum resolve_verdict resolver_expand(const struct resolver *r, struct arena *a, const char *address, const char ***list,
-				     size_t *count)
+enum resolve_verdict resolver_expand(const struct resolver *r, struct arena *a, const char *address,
+				     const char ***list, size_t *count)
 {
 	CHECK_MAGIC(r, RESOLVER_MAGIC);
 	struct targets *t = ARENA_NEW(a, struct targets);

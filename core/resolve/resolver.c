@@ -11,7 +11,8 @@
 #include "mail/dsn.h"
 #include "resolve/parts.h"
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* A parameter's text, also of those that only other parts of the table know; never NULL. */
 static const char *text_of(const struct cfg_view *view, const char *name)
@@ -56,17 +57,18 @@ static bool list_immediate(const struct cfg_view *view, const char *name)
 	bool answer = true;
 	for (const char **word = cfg_split(a, text_of(view, name)); *word; word++)
 		if (**word != '[' && strchr(*word, ':') && !strstr(*word, "::"))
-			answer = answer && table_flags(table_open(view, *word + (**word == '!'), NULL)) & OST_TABLE_IMMEDIATE;
+			answer = answer && table_flags(table_open(view, *word + (**word == '!'), NULL)) &
+						   OST_TABLE_IMMEDIATE;
 	arena_destroy(&a);
 	return answer;
 }
 
 static bool is_immediate(const struct resolver *r)
 {
-	static const char *const lists[] = { "mydestination", "virtual_alias_domains", "virtual_mailbox_domains",
-					     "relay_domains" };
-	const struct maps *maps[] = { r->transport_maps, r->sender_relayhost, r->sender_transport, r->relocated,
-				     r->virtual_alias };
+	static const char *const lists[] = { "mydestination", "virtual_alias_domains",
+					     "virtual_mailbox_domains", "relay_domains" };
+	const struct maps *maps[] = { r->transport_maps, r->sender_relayhost, r->sender_transport,
+				      r->relocated, r->virtual_alias };
 	for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
 		if (maps[i] && !maps_immediate(maps[i]))
 			return false;
@@ -157,9 +159,11 @@ bool resolver_immediate(const struct resolver *r)
 	return r->immediate;
 }
 
-/* ---- the class of a domain -------------------------------------------------------------------------------------- */
+/* ---- the class of a domain
+ * -------------------------------------------------------------------------------------- */
 
-enum address_class resolver_domain_class(const struct resolver *r, struct arena *a, const char *domain, struct ost_why *why)
+enum address_class resolver_domain_class(const struct resolver *r, struct arena *a, const char *domain,
+					 struct ost_why *why)
 {
 	CHECK_MAGIC(r, RESOLVER_MAGIC);
 	const struct {
@@ -184,11 +188,14 @@ enum address_class resolver_domain_class(const struct resolver *r, struct arena 
 	return found == OST_NOTFOUND ? CLASS_DEFAULT : CLASS_NONE;
 }
 
-/* ---- resolving -------------------------------------------------------------------------------------------------- */
+/* ---- resolving
+ * -------------------------------------------------------------------------------------------------- */
 
 static void defer(struct resolved *out)
 {
-	*out = (struct resolved){ .verdict = RESOLVE_DEFER, .dsn = "4.3.0", .reason = "address resolver failure" };
+	*out = (struct resolved){ .verdict = RESOLVE_DEFER,
+				  .dsn = "4.3.0",
+				  .reason = "address resolver failure" };
 }
 
 static void bounce(struct resolved *out, const char *dsn, const char *reason)
@@ -208,19 +215,20 @@ static bool sane(const struct resolver *r, const struct form *f)
 }
 
 /* Mail to elsewhere goes through a relayhost: the sender's own, or everybody's. */
-static enum ost_found apply_relayhost(const struct resolver *r, struct arena *a, const char *sender, struct route *route,
-				      struct ost_why *why)
+static enum ost_found apply_relayhost(const struct resolver *r, struct arena *a, const char *sender,
+				      struct route *route, struct ost_why *why)
 {
 	const char *hop = r->relayhost;
-	enum ost_found found = sender_find(r, r->sender_relayhost, a, sender, r->null_sender_relayhost, &hop, why);
+	enum ost_found found =
+		sender_find(r, r->sender_relayhost, a, sender, r->null_sender_relayhost, &hop, why);
 	if (found != OST_TEMPFAIL && found != OST_BADTABLE && *hop)
 		route->nexthop = hop;
 	return found;
 }
 
 /* The transport of the address's class. False: a table failed. */
-static bool class_route(const struct resolver *r, struct arena *a, const char *sender, enum address_class class,
-			struct route *route, struct ost_why *why)
+static bool class_route(const struct resolver *r, struct arena *a, const char *sender,
+			enum address_class class, struct route *route, struct ost_why *why)
 {
 	const char *transport = r->default_transport;
 	enum ost_found found = OST_NOTFOUND;
@@ -229,8 +237,8 @@ static bool class_route(const struct resolver *r, struct arena *a, const char *s
 		route_default(a, r->local_transport, route);
 		return true;
 	case CLASS_VIRTUAL_ALIAS: /* what has not been expanded does not exist */
-		*route = (struct route){ "error", r->show_table ? "5.1.1 User unknown in virtual alias table" :
-								  "5.1.1 User unknown" };
+		*route = (struct route){ "error", r->show_table ? "5.1.1 User unknown in virtual alias table"
+								: "5.1.1 User unknown" };
 		return true;
 	case CLASS_VIRTUAL_MAILBOX:
 		route_default(a, r->virtual_transport, route);
@@ -239,7 +247,8 @@ static bool class_route(const struct resolver *r, struct arena *a, const char *s
 		transport = r->relay_transport;
 		break;
 	default:
-		found = sender_find(r, r->sender_transport, a, sender, r->null_sender_transport, &transport, why);
+		found = sender_find(r, r->sender_transport, a, sender, r->null_sender_transport, &transport,
+				    why);
 	}
 	if (found < OST_NOTFOUND || apply_relayhost(r, a, sender, route, why) < OST_NOTFOUND)
 		return false;
@@ -248,16 +257,17 @@ static bool class_route(const struct resolver *r, struct arena *a, const char *s
 }
 
 /* Recipients that have moved are told so, whatever their transport. */
-static enum ost_found relocated(const struct resolver *r, struct arena *a, const struct form *f, struct route *route,
-				struct ost_why *why)
+static enum ost_found relocated(const struct resolver *r, struct arena *a, const struct form *f,
+				struct route *route, struct ost_why *why)
 {
 	struct lookup found = { 0 };
 	if (!r->relocated)
 		return OST_NOTFOUND;
-	enum ost_found result =
-		maps_find_address(r->relocated, a, f->address, r->delimiter, f->local, ADDR_ALL, &found, NULL);
+	enum ost_found result = maps_find_address(r->relocated, a, f->address, r->delimiter, f->local,
+						  ADDR_ALL, &found, NULL);
 	if (result == OST_FOUND)
-		*route = (struct route){ "error", arena_printf(a, "5.1.6 User has moved to %s", found.value) };
+		*route =
+			(struct route){ "error", arena_printf(a, "5.1.6 User has moved to %s", found.value) };
 	else if (result != OST_NOTFOUND)
 		lookup_why(&found, why);
 	return result;

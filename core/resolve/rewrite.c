@@ -27,7 +27,8 @@ const char *rewrite_complete(const struct resolver *r, struct arena *a, const ch
 	return address;
 }
 
-enum ost_found domain_is_local(const struct resolver *r, struct arena *a, const char *domain, struct ost_why *why)
+enum ost_found domain_is_local(const struct resolver *r, struct arena *a, const char *domain,
+			       struct ost_why *why)
 {
 	struct lookup found;
 	enum ost_found result = matchlist_name(r->mydestination, a, domain, &found);
@@ -39,7 +40,8 @@ enum ost_found domain_is_local(const struct resolver *r, struct arena *a, const 
 	if (!domain_literal_valid(domain, len))
 		return OST_NOTFOUND;
 	const char *inner = strncasecmp(domain, "[ipv6:", 6) == 0 ? domain + 6 : domain + 1;
-	return self_owns(r->self, arena_strndup(a, inner, (size_t)(domain + len - 1 - inner))) ? OST_FOUND : OST_NOTFOUND;
+	return self_owns(r->self, arena_strndup(a, inner, (size_t)(domain + len - 1 - inner))) ? OST_FOUND
+											       : OST_NOTFOUND;
 }
 
 /* "@a,@b:user@c" -> "user@c" */
@@ -82,8 +84,8 @@ static const char *inner_address(const struct resolver *r, struct arena *a, cons
 }
 
 /* One step: takes the address apart into f and says whether its domain is ours. */
-static enum ost_found take_apart(const struct resolver *r, struct arena *a, const char *address, struct form *f,
-				 const char **local, struct ost_why *why)
+static enum ost_found take_apart(const struct resolver *r, struct arena *a, const char *address,
+				 struct form *f, const char **local, struct ost_why *why)
 {
 	address = rewrite_complete(r, a, drop_source_route(address));
 	const char *domain = address_domain(address);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The resolve process: answers qmgr. Where all tables answer at once it does so in one thread, without a switch; else
- * threads share the questions, so that a slow table delays only those that need it. */
+ * The resolve process: answers qmgr. Where all tables answer at once it does so in one thread, without a
+ * switch; else threads share the questions, so that a slow table delays only those that need it. */
 #include "resolve/role.h"
 
 #include <poll.h>
@@ -95,8 +95,9 @@ static void turn(struct process *p)
 {
 	struct pollfd fds[CLIENTS_MAX + 1] = { { .fd = worker_control_fd(p->worker), .events = POLLIN } };
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		fds[i + 1] = (struct pollfd){ .fd = p->clients[i] ? ipc_link_fd(client_link(p->clients[i])) : -1,
-					      .events = POLLIN };
+		fds[i + 1] =
+			(struct pollfd){ .fd = p->clients[i] ? ipc_link_fd(client_link(p->clients[i])) : -1,
+					 .events = POLLIN };
 	if (poll(fds, CLIENTS_MAX + 1, -1) <= 0)
 		return;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)

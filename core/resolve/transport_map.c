@@ -57,7 +57,8 @@ void route_default(struct arena *a, const char *value, struct route *route)
 }
 
 /* One key; true: *result is the answer (found or failed). */
-static bool ask(const struct resolver *r, struct arena *a, const char *key, struct lookup *found, enum ost_found *result)
+static bool ask(const struct resolver *r, struct arena *a, const char *key, struct lookup *found,
+		enum ost_found *result)
 {
 	*result = maps_find(r->transport_maps, a, key, found);
 	return *result != OST_NOTFOUND;
@@ -79,14 +80,15 @@ static bool ask_domains(const struct resolver *r, struct arena *a, const char *d
 	return false;
 }
 
-enum ost_found transport_map_find(const struct resolver *r, struct arena *a, const char *address, const char *domain,
-				  struct route *route, struct ost_why *why)
+enum ost_found transport_map_find(const struct resolver *r, struct arena *a, const char *address,
+				  const char *domain, struct route *route, struct ost_why *why)
 {
 	struct lookup found = { 0 };
 	enum ost_found result;
 	if (!r->transport_maps)
 		return OST_NOTFOUND;
-	result = maps_find_address(r->transport_maps, a, address, r->delimiter, false, ADDR_FULL | ADDR_NO_EXT, &found, NULL);
+	result = maps_find_address(r->transport_maps, a, address, r->delimiter, false,
+				   ADDR_FULL | ADDR_NO_EXT, &found, NULL);
 	if (result == OST_NOTFOUND && !ask_domains(r, a, domain, &found, &result))
 		ask(r, a, "*", &found, &result);
 	if (result == OST_FOUND)
@@ -96,15 +98,16 @@ enum ost_found transport_map_find(const struct resolver *r, struct arena *a, con
 	return result;
 }
 
-enum ost_found sender_find(const struct resolver *r, const struct maps *maps, struct arena *a, const char *sender,
-			   const char *null_key, const char **value, struct ost_why *why)
+enum ost_found sender_find(const struct resolver *r, const struct maps *maps, struct arena *a,
+			   const char *sender, const char *null_key, const char **value, struct ost_why *why)
 {
 	struct lookup found = { 0 };
 	if (!maps || !sender)
 		return OST_NOTFOUND;
-	enum ost_found result = *sender ?
-		maps_find_address(maps, a, sender, r->delimiter, false, ADDR_FULL | ADDR_NO_EXT | ADDR_DOMAIN, &found, NULL) :
-		maps_find(maps, a, null_key, &found);
+	enum ost_found result =
+		*sender ? maps_find_address(maps, a, sender, r->delimiter, false,
+					    ADDR_FULL | ADDR_NO_EXT | ADDR_DOMAIN, &found, NULL)
+			: maps_find(maps, a, null_key, &found);
 	if (result == OST_FOUND && strcasecmp(found.value, "DUNNO") == 0)
 		return OST_NOTFOUND;
 	if (result == OST_FOUND)

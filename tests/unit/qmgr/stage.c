@@ -15,7 +15,8 @@
 
 enum { QUIET_ROUNDS = 40, DEADLINE_SECONDS = 20, NO_SUCH_PID = 0x3ffffff0 };
 
-/* ---- links ------------------------------------------------------------------------------------------------------ */
+/* ---- links
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Two ends; *far is qmgr's. */
 static struct ipc_link *pair(const char *role, int *far)
@@ -57,7 +58,8 @@ static void on_hint(void *ctx, const void *hint, size_t len)
 		keeper_hint(s->qmgr->keeper, hint, len);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -69,7 +71,8 @@ struct stage *stage_open(const char *more)
 	struct stage *s = test_calloc(1, sizeof *s);
 	struct ost_why why = { "" };
 	char *main_cf = mem_printf("compatibility_level = 3.6\nmyhostname = mx.example.com\nmydestination =\n"
-				   "minimal_backoff_time = 1000s\nqmgr_message_recipient_minimum = 1\n%s", more);
+				   "minimal_backoff_time = 1000s\nqmgr_message_recipient_minimum = 1\n%s",
+				   more);
 	fixture_open(&s->fix, main_cf, NULL);
 	free(main_cf);
 	s->path = scratch_spool();
@@ -87,8 +90,9 @@ struct stage *stage_open(const char *more)
 void stage_start_qmgr(struct stage *s, const char *living_agents)
 {
 	struct ost_why why = { "" };
-	const struct qmgr_host host = { .ctx = s, .connect = host_connect, .want = host_want,
-					.has_service = host_has_service };
+	const struct qmgr_host host = {
+		.ctx = s, .connect = host_connect, .want = host_want, .has_service = host_has_service
+	};
 	s->qmgr = qmgr_new(s->fix.view, s->base, &host);
 	if (!qmgr_open_spool(s->qmgr, s->spool, &why))
 		fail_msg("%s", why.text);
@@ -131,7 +135,8 @@ void stage_close(struct stage *s)
 	test_free(s);
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------------- */
+/* ---- messages
+ * --------------------------------------------------------------------------------------------------- */
 
 uint64_t stage_store_envelope(struct stage *s, struct spool_envelope *env)
 {
@@ -172,9 +177,11 @@ uint64_t stage_store_many(struct stage *s, const char *sender, const char *forma
 	return serial;
 }
 
-/* ---- the resolver ----------------------------------------------------------------------------------------------- */
+/* ---- the resolver
+ * ----------------------------------------------------------------------------------------------- */
 
-/* "user@TRANSPORT.rest" goes to TRANSPORT with the whole domain as nexthop; two transports stand for verdicts. */
+/* "user@TRANSPORT.rest" goes to TRANSPORT with the whole domain as nexthop; two transports stand for
+ * verdicts. */
 static void answer_ask(struct buf *out, const struct tlv *group)
 {
 	struct tlv_reader r = tlv_read(group->data, group->len);
@@ -225,7 +232,8 @@ static bool play_resolver(struct stage *s)
 	return moved;
 }
 
-/* ---- bounce ----------------------------------------------------------------------------------------------------- */
+/* ---- bounce
+ * ----------------------------------------------------------------------------------------------------- */
 
 static bool play_bounce(struct stage *s)
 {
@@ -263,9 +271,11 @@ void stage_noticed(struct stage *s, size_t notice, bool good)
 	buf_free(&b);
 }
 
-/* ---- agents ----------------------------------------------------------------------------------------------------- */
+/* ---- agents
+ * ----------------------------------------------------------------------------------------------------- */
 
-struct player *stage_agent(struct stage *s, const char *service, unsigned limit, int pid, const uint64_t *flights)
+struct player *stage_agent(struct stage *s, const char *service, unsigned limit, int pid,
+			   const uint64_t *flights)
 {
 	struct player *p = &s->agents[s->nagents++];
 	struct buf b = BUF_INIT;
@@ -351,8 +361,12 @@ static void record(struct player *p, const struct order *o, enum rcpt_status sta
 	struct spool_result results[ORDER_RCPTS];
 	struct ost_why why;
 	for (uint32_t i = 0; i < o->nrcpts; i++)
-		results[i] = (struct spool_result){ .serial = o->serial, .rcpt = o->rcpts[i], .status = status,
-						    .when = clock_utc(), .dsn = "2.0.0", .reason = "done" };
+		results[i] = (struct spool_result){ .serial = o->serial,
+						    .rcpt = o->rcpts[i],
+						    .status = status,
+						    .when = clock_utc(),
+						    .dsn = "2.0.0",
+						    .reason = "done" };
 	assert_true(spool_results_append(p->results, results, o->nrcpts, receipt, &why));
 }
 
@@ -363,7 +377,8 @@ void player_record(struct player *p, const struct order *o, enum rcpt_status sta
 	buf_free(&receipt);
 }
 
-void player_report(struct player *p, struct order *o, enum rcpt_status status, const char *text, unsigned flags)
+void player_report(struct player *p, struct order *o, enum rcpt_status status, const char *text,
+		   unsigned flags)
 {
 	struct buf b = BUF_INIT, receipt = BUF_INIT;
 	if (status != RCPT_DEFERRED)
@@ -376,7 +391,10 @@ void player_report(struct player *p, struct order *o, enum rcpt_status status, c
 		size_t mark = tlv_open(&b, F_RESULT, 0);
 		tlv_put_u64(&b, F_RCPT, o->rcpts[i]);
 		tlv_put_u64(&b, F_STATUS, status);
-		tlv_put_str(&b, F_DSN, status == RCPT_DEFERRED ? "4.4.1" : status == RCPT_FAILED ? "5.1.1" : "2.0.0");
+		tlv_put_str(&b, F_DSN,
+			    status == RCPT_DEFERRED ? "4.4.1"
+			    : status == RCPT_FAILED ? "5.1.1"
+						    : "2.0.0");
 		tlv_put_str(&b, F_REASON, text);
 		tlv_put_u64(&b, F_FLAGS, flags);
 		tlv_close(&b, mark);
@@ -417,7 +435,8 @@ static bool play_agents(struct stage *s)
 	return moved;
 }
 
-/* ---- time goes on ----------------------------------------------------------------------------------------------- */
+/* ---- time goes on
+ * ----------------------------------------------------------------------------------------------- */
 
 /* One round of everybody. True: something moved. */
 static bool round_of_all(struct stage *s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A whole queue manager in one process: real spool and keeper, while resolver, bounce, agents and commands are played by
- * the test over socket pairs. */
+ * A whole queue manager in one process: real spool and keeper, while resolver, bounce, agents and commands
+ * are played by the test over socket pairs. */
 #ifndef TEST_QMGR_STAGE_H
 #define TEST_QMGR_STAGE_H
 
@@ -46,15 +46,15 @@ struct stage {
 	char *path;
 	struct spool *spool;
 	struct spool_writer *writer;
-	struct buf hints;      /* of what has been stored and not been hinted yet */
+	struct buf hints; /* of what has been stored and not been hinted yet */
 	struct event_base *base;
 	struct event *ticker;
 	struct qmgr *qmgr;
 	struct ipc_link *resolver, *bounce;
-	bool no_bounce;        /* bounce cannot be reached */
+	bool no_bounce; /* bounce cannot be reached */
 	struct asked_notice notices[50];
 	size_t nnotices;
-	char wanted[64];       /* the service that qmgr wanted last */
+	char wanted[64]; /* the service that qmgr wanted last */
 	struct player agents[4];
 	size_t nagents;
 };
@@ -67,12 +67,15 @@ void stage_stop_qmgr(struct stage *);
 
 /* Stores a message; recipients end with NULL. Answers its serial. */
 uint64_t stage_store(struct stage *, const char *sender, ...) __attribute__((sentinel));
-uint64_t stage_store_many(struct stage *, const char *sender, const char *format, unsigned n); /* format: "u%u@smtp.x" */
+uint64_t stage_store_many(struct stage *, const char *sender, const char *format,
+			  unsigned n); /* format: "u%u@smtp.x" */
 /* With another envelope: flags and times are the caller's. */
 uint64_t stage_store_envelope(struct stage *, struct spool_envelope *);
 
-/* An agent says hello; pid 0: one that does not exist. flights: serials of what it has in hand, ends with 0, or NULL. */
-struct player *stage_agent(struct stage *, const char *service, unsigned limit, int pid, const uint64_t *flights);
+/* An agent says hello; pid 0: one that does not exist. flights: serials of what it has in hand, ends with 0,
+ * or NULL. */
+struct player *stage_agent(struct stage *, const char *service, unsigned limit, int pid,
+			   const uint64_t *flights);
 void player_report(struct player *, struct order *, enum rcpt_status, const char *text, unsigned flags);
 void player_record(struct player *, const struct order *, enum rcpt_status); /* durable, but not told */
 void player_gone(struct player *, struct order *);

@@ -50,7 +50,8 @@ static struct reply ask(struct stage *s, struct ipc_link *c, unsigned type, cons
 	return read_reply(&m);
 }
 
-/* postsuper: one operation on one message (0: all), in one queue (NULL: any). Answers how many it was done for. */
+/* postsuper: one operation on one message (0: all), in one queue (NULL: any). Answers how many it was done
+ * for. */
 static uint64_t change(struct stage *s, enum queue_op op, uint64_t serial, const char *queue)
 {
 	struct buf b = BUF_INIT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Agents that die, tickets that lead nowhere, and a queue manager that starts while agents of a former one are at work:
- * no recipient is lost, and none that has a durable result is delivered again. */
+ * Agents that die, tickets that lead nowhere, and a queue manager that starts while agents of a former one
+ * are at work: no recipient is lost, and none that has a durable result is delivered again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +164,8 @@ static void an_agents_limit_is_kept_and_may_change(void **state)
 	stage_close(s);
 }
 
-/* ---- a new queue manager, agents of the old one ----------------------------------------------------------------- */
+/* ---- a new queue manager, agents of the old one
+ * ----------------------------------------------------------------- */
 
 static char living[64];
 

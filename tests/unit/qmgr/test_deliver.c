@@ -105,7 +105,8 @@ static void a_notice_that_is_owed_survives_a_restart(void **state)
 	s->no_bounce = false;
 	stage_start_qmgr(s, "");
 	assert_int_equal(s->nnotices, 1);
-	assert_int_equal(s->notices[0].nresults, 2); /* the agent's failure, and the one that qmgr itself decided */
+	assert_int_equal(s->notices[0].nresults,
+			 2); /* the agent's failure, and the one that qmgr itself decided */
 	stage_noticed(s, 0, true);
 	stage_until(s, stage_empty);
 	stage_close(s);
@@ -214,7 +215,8 @@ static void what_is_too_old_fails_but_never_untried(void **state)
 
 static void a_message_with_many_recipients_is_taken_in_parts(void **state)
 {
-	struct stage *s = stage_open("qmgr_message_recipient_limit = 20\ndefault_destination_recipient_limit = 7\n");
+	struct stage *s =
+		stage_open("qmgr_message_recipient_limit = 20\ndefault_destination_recipient_limit = 7\n");
 	bool seen[90] = { false };
 	size_t count = 0;
 	(void)state;
@@ -257,8 +259,9 @@ static void the_active_queue_has_a_limit(void **state)
 
 static void many_recipients_do_not_keep_others_waiting(void **state)
 {
-	struct stage *s = stage_open("initial_destination_concurrency = 1\ndefault_destination_concurrency_limit = 1\n"
-				     "default_destination_recipient_limit = 10\n");
+	struct stage *s =
+		stage_open("initial_destination_concurrency = 1\ndefault_destination_concurrency_limit = 1\n"
+			   "default_destination_recipient_limit = 10\n");
 	(void)state;
 	uint64_t large = stage_store_many(s, "list@x.test", "u%u@smtp.one", 500);
 	struct player *p = stage_agent(s, "smtp", 10, 0, NULL);
@@ -266,7 +269,8 @@ static void many_recipients_do_not_keep_others_waiting(void **state)
 	uint64_t small = stage_store(s, "me@x.test", "a@smtp.one", NULL);
 	uint64_t other = stage_store(s, "me@x.test", "a@smtp.two", NULL);
 	stage_settle(s);
-	assert_int_equal(p->norders, 2); /* one to each destination: the large message's first part, and the other's */
+	assert_int_equal(p->norders,
+			 2); /* one to each destination: the large message's first part, and the other's */
 	assert_int_equal(p->orders[0].serial, large);
 	assert_int_equal(p->orders[0].nrcpts, 10);
 	assert_int_equal(p->orders[1].serial, other);

@@ -20,7 +20,8 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-/* ---- feedback --------------------------------------------------------------------------------------------------- */
+/* ---- feedback
+ * --------------------------------------------------------------------------------------------------- */
 
 static void feedback_has_postfixs_forms(void **state)
 {
@@ -60,8 +61,12 @@ static void feedback_has_postfixs_forms(void **state)
 static struct transport_settings usual(void)
 {
 	return (struct transport_settings){
-		.concurrency_limit = 20, .initial_concurrency = 5, .recipient_limit = 50, .failed_cohort_limit = 1,
-		.positive = { FEEDBACK_CONSTANT, 1 }, .negative = { FEEDBACK_CONSTANT, 1 },
+		.concurrency_limit = 20,
+		.initial_concurrency = 5,
+		.recipient_limit = 50,
+		.failed_cohort_limit = 1,
+		.positive = { FEEDBACK_CONSTANT, 1 },
+		.negative = { FEEDBACK_CONSTANT, 1 },
 	};
 }
 
@@ -146,11 +151,14 @@ static void without_a_cohort_limit_nothing_dies(void **state)
 	assert_true(c.window == 1);
 }
 
-/* ---- back-off --------------------------------------------------------------------------------------------------- */
+/* ---- back-off
+ * --------------------------------------------------------------------------------------------------- */
 
 static const struct qmgr_settings times = {
-	.minimal_backoff = 300 * CLOCK_SECOND, .maximal_backoff = 4000 * CLOCK_SECOND,
-	.lifetime = 5 * DAY, .bounce_lifetime = 2 * DAY,
+	.minimal_backoff = 300 * CLOCK_SECOND,
+	.maximal_backoff = 4000 * CLOCK_SECOND,
+	.lifetime = 5 * DAY,
+	.bounce_lifetime = 2 * DAY,
 };
 
 static void waits_grow_with_the_messages_age(void **state)
@@ -160,7 +168,8 @@ static void waits_grow_with_the_messages_age(void **state)
 	assert_int_equal(backoff_next_try(&times, now, now), now + 300 * CLOCK_SECOND);
 	assert_int_equal(backoff_next_try(&times, now - 10 * MINUTE, now), now + 600 * CLOCK_SECOND);
 	assert_int_equal(backoff_next_try(&times, now - DAY, now), now + 4000 * CLOCK_SECOND);
-	assert_int_equal(backoff_next_try(&times, now + DAY, now), now + 300 * CLOCK_SECOND); /* from the future */
+	assert_int_equal(backoff_next_try(&times, now + DAY, now),
+			 now + 300 * CLOCK_SECOND); /* from the future */
 }
 
 static void a_clock_that_was_set_back_makes_nobody_wait_for_ever(void **state)
@@ -186,7 +195,8 @@ static void messages_and_notices_have_their_lifetimes(void **state)
 	assert_false(backoff_expired(&times, true, now - DAY, now));
 }
 
-/* ---- the schedule ----------------------------------------------------------------------------------------------- */
+/* ---- the schedule
+ * ----------------------------------------------------------------------------------------------- */
 
 static void the_schedule_gives_the_earliest_first(void **state)
 {
@@ -214,7 +224,8 @@ static void the_schedule_gives_the_earliest_first(void **state)
 	test_free(list);
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------------- */
+/* ---- numbers
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void a_number_finds_its_pointer_once(void **state)
 {

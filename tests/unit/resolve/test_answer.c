@@ -25,7 +25,8 @@ static int setup(void **state)
 	struct ost_why why;
 	(void)state;
 	fixture_open(&fix,
-		     "myhostname = mx.example.com\nmydestination = example.com\nvirtual_mailbox_domains = hash:/nonexistent\n"
+		     "myhostname = mx.example.com\nmydestination = example.com\nvirtual_mailbox_domains = "
+		     "hash:/nonexistent\n"
 		     "local_recipient_maps =\nalias_maps =\n",
 		     NULL);
 	resolver = resolver_open(fix.view, &why);

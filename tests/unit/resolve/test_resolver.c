@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Where addresses go, and whether they exist. What the tables below expect is what Postfix 3.7's trivial-rewrite answers
- * with the same configuration. */
+ * Where addresses go, and whether they exist. What the tables below expect is what Postfix 3.7's
+ * trivial-rewrite answers with the same configuration. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +21,10 @@ static const char main_cf[] =
 	"inet_interfaces = 127.0.0.1\n"
 	"virtual_alias_domains = alias.test\n"
 	"virtual_alias_maps = inline:{ {known@alias.test=user@example.com} {@all.mbox.test=user@example.com} "
-	"{two@alias.test=known@alias.test, far@other.test} {loop@alias.test=pool@alias.test} {pool@alias.test=loop@alias.test} "
-	"{self@alias.test=self@alias.test, far@other.test} {@moved.test=@other.test} {postmaster=root@other.test} }\n"
+	"{two@alias.test=known@alias.test, far@other.test} {loop@alias.test=pool@alias.test} "
+	"{pool@alias.test=loop@alias.test} "
+	"{self@alias.test=self@alias.test, far@other.test} {@moved.test=@other.test} "
+	"{postmaster=root@other.test} }\n"
 	"virtual_mailbox_domains = mbox.test, both.test\n"
 	"virtual_mailbox_maps = inline:{ {x@mbox.test=x/} {@both.test=all/} }\n"
 	"relay_domains = relay.test\n"
@@ -30,13 +32,17 @@ static const char main_cf[] =
 	"local_recipient_maps = inline:{ {user=OK} {other@example.com=OK} }\n"
 	"recipient_delimiter = +\n"
 	"relayhost = [relay.host.test]:587\n"
-	"sender_dependent_relayhost_maps = inline:{ {special@s.test=[own.relay.test]} {@d.test=domain.relay.test:26} "
+	"sender_dependent_relayhost_maps = inline:{ {special@s.test=[own.relay.test]} "
+	"{@d.test=domain.relay.test:26} "
 	"{dunno@s.test=DUNNO} {<>=null.relay.test} }\n"
-	"sender_dependent_default_transport_maps = inline:{ {fast@s.test=fast:} {via@s.test=slow:[slow.host.test]} "
+	"sender_dependent_default_transport_maps = inline:{ {fast@s.test=fast:} "
+	"{via@s.test=slow:[slow.host.test]} "
 	"{@dd.test=slow} }\n"
-	"transport_maps = inline:{ {user@exact.test=smtp:[exact.host]:2525} {u2@plus.test=lmtp:unix:/x} {dom.test=uucp:hop} "
+	"transport_maps = inline:{ {user@exact.test=smtp:[exact.host]:2525} {u2@plus.test=lmtp:unix:/x} "
+	"{dom.test=uucp:hop} "
 	"{.sub.test=smtp:subhop} {none.test=local} {only.test=slow:} {hop.test=:[x.test]} {noop.test=:} "
-	"{err.test=error:5.7.1 not here} {err2.test=error:} {err3.test=error: outside mail is not deliverable} "
+	"{err.test=error:5.7.1 not here} {err2.test=error:} {err3.test=error: outside mail is not "
+	"deliverable} "
 	"{[192.0.2.9]=smtp:[lit]} {alias.test=smtp:never} {mbox.test=:over} }\n";
 
 static struct fixture fix;
@@ -123,7 +129,8 @@ static void routes_are_those_of_postfix(void **state)
 		{ "x@sub.relay.test", "relay", rh, "x@sub.relay.test", CLASS_RELAY, false },
 		{ "x@other.test", "smtp", rh, "x@other.test", CLASS_DEFAULT, false },
 		{ "user@exact.test", "smtp", "[exact.host]:2525", "user@exact.test", CLASS_DEFAULT, false },
-		{ "user+e@exact.test", "smtp", "[exact.host]:2525", "user+e@exact.test", CLASS_DEFAULT, false },
+		{ "user+e@exact.test", "smtp", "[exact.host]:2525", "user+e@exact.test", CLASS_DEFAULT,
+		  false },
 		{ "u2+ext@plus.test", "lmtp", "unix:/x", "u2+ext@plus.test", CLASS_DEFAULT, false },
 		{ "x@dom.test", "uucp", "hop", "x@dom.test", CLASS_DEFAULT, false },
 		{ "x@a.dom.test", "smtp", rh, "x@a.dom.test", CLASS_DEFAULT, false },
