@@ -24,6 +24,7 @@ struct mailbox {
 	bool created, dot_locked;
 	char dot[PATH_SIZE];
 	/* Writing. */
+	uint64_t room; /* bytes until the size limit */
 	char *buffer;
 	size_t used;
 	bool line_start;
@@ -206,6 +207,9 @@ static int flush(struct mailbox *m)
 
 static int put(struct mailbox *m, const char *p, size_t n)
 {
+	if (n > m->room)
+		return EFBIG;
+	m->room -= n;
 	while (n > 0) {
 		size_t part = n < BUFFER - m->used ? n : BUFFER - m->used;
 		memcpy(m->buffer + m->used, p, part);
@@ -294,8 +298,8 @@ void mailbox_write(const struct userfile_options *o, struct ost_user_job *j)
 	}
 	if (mailbox_open(&m)) {
 		off_t end = lseek(m.fd, 0, SEEK_END);
-		uint64_t size = (uint64_t)end + h.from_len + h.headers_len + j->message_size + 1;
-		int error = end < 0 ? errno : o->size_limit > 0 && size > (uint64_t)o->size_limit ? EFBIG : append(&m, &h);
+		m.room = o->size_limit == 0 ? UINT64_MAX : end < o->size_limit ? (uint64_t)(o->size_limit - end) : 0;
+		int error = end < 0 ? errno : m.room < j->message_size ? EFBIG : append(&m, &h);
 		if (error && end >= 0 && (ftruncate(m.fd, end) < 0 || fsync(m.fd) < 0))
 			error = EIO;
 		if (error)
