@@ -74,6 +74,12 @@ enum file_verdict file_read(struct spool *, uint64_t serial, bool for_append, st
 enum file_verdict file_read_fd(int fd, struct arena *, struct file_view *, struct ost_why *);
 /* Reads the content through and checks its sum. */
 enum file_verdict file_check_content(const struct file_view *, struct ost_why *);
+/* Should the file be written anew, because of all that was appended? */
+bool file_wants_rewrite(const struct spool *, const struct file_view *);
+/* Writes the message under another name, with v->env as its envelope and nothing appended. Not durable yet; then
+ * file_replace() puts it in the place of the old file (the folder's sync is the caller's). False: errno. */
+bool file_rewrite(struct spool *, const struct file_view *v, struct message_file *);
+bool file_replace(struct message_file *);
 /* Appends a record; the view moves on. Not durable yet. A torn tail is cut off first. */
 bool file_append(struct spool *, struct file_view *, enum record_kind, const char *body, uint32_t len);
 

@@ -31,7 +31,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A segment that somebody was making: removed when he is gone. */
+/* A file that somebody was making under another name: removed when he is gone. */
 static void remove_unfinished(struct spool *s, int dir, const char *name)
 {
 	size_t len = strlen(name);
@@ -79,6 +79,8 @@ bool folder_messages(struct spool *s, folder_each_fn *each, void *ctx)
 			uint64_t serial;
 			if (queue_id_parse(e->d_name, &serial))
 				ok = each(ctx, serial);
+			else
+				remove_unfinished(s, dirfd(d), e->d_name);
 		}
 		if (d)
 			closedir(d);

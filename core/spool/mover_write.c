@@ -91,6 +91,19 @@ static struct spool_update fold(struct arena *a, struct spool_envelope *env, con
 	return u;
 }
 
+/* Writes the file anew. When that fails, appending goes on as before. */
+static bool write_anew(struct mover *m, struct job *j, struct file_view *v)
+{
+	struct message_file fresh;
+	if (!file_rewrite(m->spool, v, &fresh)) {
+		log_warning("spool: writing a message file anew: errno %d", errno);
+		return false;
+	}
+	io_close(&v->fd);
+	*j->file = fresh;
+	return true;
+}
+
 /* Appends to a file that is there. */
 static void append_update(struct mover *m, struct job *j)
 {
@@ -109,7 +122,8 @@ static void append_update(struct mover *m, struct job *j)
 	struct spool_update u = fold(a, v.env, j);
 	struct buf body = BUF_INIT;
 	update_put(&body, &u);
-	j->ok = body.len == 0 || file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
+	j->rewritten = body.len > 0 && file_wants_rewrite(m->spool, &v) && write_anew(m, j, &v);
+	j->ok = j->rewritten || body.len == 0 || file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
 	if (!j->ok)
 		fail(j, "updating a message file");
 	j->rounds = v.env->rounds;
@@ -175,6 +189,11 @@ static bool was_moved(const struct job *j)
 	return j->ok && j->moved;
 }
 
+static bool has_new_name(const struct job *j)
+{
+	return j->ok && (j->moved || j->rewritten);
+}
+
 /* Notes that the journal's copies of moved messages are void. When that fails it is owed: the files count all the same,
  * and none of them is removed before it is noted. */
 static void note_moved(struct mover *m, struct job *jobs)
@@ -203,10 +222,15 @@ void mover_update(struct mover *m, struct job *jobs)
 	for (struct job *j = jobs; j; j = j->next)
 		if (j->ok && !file_sync(j->file)) {
 			fail(j, "syncing a message file");
-			if (j->moved)
+			if (j->moved || j->rewritten)
 				file_abandon(j->file);
 		}
-	sync_folders(m, jobs, was_moved);
+	for (struct job *j = jobs; j; j = j->next)
+		if (j->ok && j->rewritten && !file_replace(j->file)) {
+			fail(j, "replacing a message file");
+			file_abandon(j->file);
+		}
+	sync_folders(m, jobs, has_new_name);
 	for (struct job *j = jobs; j; j = j->next)
 		if (j->moved && !j->ok) { /* the name may be durable or not: the journal's copy is the message */
 			file_abandon(j->file);

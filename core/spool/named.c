@@ -42,8 +42,9 @@ static enum earlier keep_stored(struct spool *s, const char *name, const struct 
 }
 
 /* Was a message stored under this name? What was never finished is removed. */
-static enum earlier look_for_earlier(struct spool *s, const char *name)
+static enum earlier look_for_earlier(struct spool_writer *w, const char *name)
 {
+	struct spool *s = w->spool;
 	struct ost_why why;
 	struct file_view v;
 	int fd = openat(s->named, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -58,20 +59,22 @@ static enum earlier look_for_earlier(struct spool *s, const char *name)
 		found = keep_stored(s, name, &v);
 	else if ((verdict == FILE_UNFINISHED || verdict == FILE_DAMAGED) && sys_unlink(&s->sys, s->named, name))
 		found = EARLIER_NONE;
+	if (found == EARLIER_STORED && !v.gone) /* the hint may not have been sent; the keeper looks for itself */
+		writer_hint_file(w, v.head.serial, NULL, 0);
 	arena_destroy(&a);
 	io_close(&fd);
 	return found;
 }
 
-/* Gives the draft's file its second name, durably, and completes it. False: errno. */
-static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *env, const char *name)
+/* Gives the draft's file its second name, durably, and completes it. False: errno; *linked: it has that name. */
+static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *env, const char *name, bool *linked)
 {
 	struct spool *s = d->writer->spool;
 	struct spool_envelope e = *env;
 	struct buf body = BUF_INIT;
 	e.named = name;
-	bool ok = draft_flush(d) && sys_link(&s->sys, s->message, d->file.name, s->named, name) &&
-		  sys_sync_folder(&s->sys, s->named) && draft_seal(d, &e, &body) && file_sync(&d->file) &&
+	*linked = draft_flush(d) && sys_link(&s->sys, s->message, d->file.name, s->named, name);
+	bool ok = *linked && sys_sync_folder(&s->sys, s->named) && draft_seal(d, &e, &body) && file_sync(&d->file) &&
 		  file_sync_folder(s, d->serial);
 	int error = errno;
 	if (ok)
@@ -87,7 +90,7 @@ enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struc
 	CHECK_MAGIC(d, DRAFT_MAGIC);
 	struct spool *s = d->writer->spool;
 	enum spool_outcome outcome = SPOOL_FAILED;
-	enum earlier earlier = identity_good(name) ? look_for_earlier(s, name) : EARLIER_ERROR;
+	enum earlier earlier = identity_good(name) ? look_for_earlier(d->writer, name) : EARLIER_ERROR;
 	if (earlier == EARLIER_STORED)
 		outcome = SPOOL_STORED;
 	if (earlier != EARLIER_NONE) {
@@ -96,19 +99,21 @@ enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struc
 	}
 	if (!d->error && !d->streaming)
 		draft_to_file(d);
-	if (!d->error && !link_and_seal(d, env, name))
+	bool linked = false;
+	if (!d->error && !link_and_seal(d, env, name, &linked))
 		d->error = errno;
-	if (d->error) {
-		outcome = spool_outcome_of_errno(d->error);
+	outcome = d->error ? spool_outcome_of_errno(d->error) : SPOOL_STORED;
+	if (d->error)
 		log_error("spool: storing a submitted message: errno %d", d->error);
-		if (d->error != EEXIST) /* then the name is somebody else's */
-			sys_unlink(&s->sys, s->named, name);
+	if (d->error && !linked) {
 		spool_draft_discard(dp);
 		return outcome;
 	}
+	/* After a failure behind the link both names stay: nobody knows how much of the file is durable, and whoever
+	 * comes again with this identity finds out. */
 	*dp = NULL;
 	draft_free(d);
-	return SPOOL_STORED;
+	return outcome;
 }
 
 void spool_named_forget(struct spool *s, const char *name)

@@ -78,6 +78,7 @@ struct job {
 	struct salt salt;      /* RECYCLE: the new one */
 	uint32_t rounds;
 	bool moved;            /* UPDATE: it lives in a file now */
+	bool rewritten;        /* UPDATE: its file was written anew */
 	struct message_file *file; /* the mover's, on the way */
 	struct ost_why why;
 };

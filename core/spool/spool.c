@@ -28,6 +28,7 @@ static const struct spool_options defaults = {
 	.file_threshold = 256 * 1024,
 	.memory_budget = 64 * 1024 * 1024,
 	.min_free = 32 * 1024 * 1024,
+	.update_limit = 128 * 1024,
 };
 enum { RESULT_SEGMENT_SIZE = 1024 * 1024 };
 
@@ -50,6 +51,7 @@ static void fill_options(struct spool_options *o)
 	o->file_threshold = o->file_threshold ? o->file_threshold : defaults.file_threshold;
 	o->memory_budget = o->memory_budget ? o->memory_budget : defaults.memory_budget;
 	o->min_free = o->min_free ? o->min_free : defaults.min_free;
+	o->update_limit = o->update_limit ? o->update_limit : defaults.update_limit;
 	o->segment_size = round_up(o->segment_size, RECORD_BORDER);
 	if (o->segment_size < SEGMENT_MIN)
 		o->segment_size = SEGMENT_MIN;

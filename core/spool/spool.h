@@ -22,6 +22,8 @@ struct spool_options { /* zeros mean the defaults in spool/README.md */
 	uint64_t file_threshold;  /* a larger message goes to a file at once (256 KiB) */
 	uint64_t memory_budget;   /* of all drafts of this process; beyond it they go to files */
 	uint64_t min_free;        /* acceptance stops below this many bytes free (queue_minfree, message size, reserve) */
+	uint64_t update_limit;    /* a message's file is written anew when more than this was appended (128 KiB), and more
+				   * than its content */
 	bool long_queue_ids;
 	/* For tests alone: asked before each step that changes the disk (spool/sys.h). */
 	int (*hook)(void *ctx, const struct sys_call *);

@@ -21,6 +21,7 @@ struct act { /* one step that is not synced */
 	bool open;         /* not synced yet */
 	uint64_t inode;    /* of the file; of the folder for names */
 	char path[PATH_MAX_], to[PATH_MAX_]; /* the file, or the name; RENAME, LINK: the new name */
+	char old[PATH_MAX_];                 /* RENAME: the file that had the new name, kept; or empty */
 	uint64_t at, len, size; /* WRITE, TRUNCATE: what it covers, and the file's size before */
 	size_t bytes;      /* the old content, as an offset in the store */
 };
@@ -164,6 +165,9 @@ static void note(struct disk *d, const struct sys_call *c)
 		path_of(a->path, c->fd, c->name);
 		path_of(a->to, c->to_fd, c->to);
 		a->inode = folder_of(a->to);
+		snprintf(a->old, sizeof a->old, "%.200s/%u", d->keep, d->steps);
+		if (c->step != SYS_RENAME || linkat(AT_FDCWD, a->to, AT_FDCWD, a->old, 0) != 0)
+			a->old[0] = '\0';
 		break;
 	case SYS_UNLINK:
 		note_unlink(d, a, c);
@@ -269,14 +273,17 @@ static void undo(struct disk *d, const struct act *a, bool some, unsigned *seed)
 	}
 	if (some && chance(seed))
 		return;
-	if (a->step == SYS_CREATE)
+	if (a->step == SYS_CREATE) {
 		unlink(a->path);
-	else if (a->step == SYS_LINK)
+	} else if (a->step == SYS_LINK) {
 		unlink(a->to);
-	else if (a->step == SYS_RENAME)
+	} else if (a->step == SYS_RENAME) {
 		(void)!rename(a->to, a->path);
-	else if (a->step == SYS_UNLINK)
+		if (a->old[0])
+			(void)!link(a->old, a->to);
+	} else if (a->step == SYS_UNLINK) {
 		(void)!link(a->to, a->path);
+	}
 }
 
 void disk_cut(struct disk *d, unsigned seed)

@@ -198,7 +198,8 @@ static void age(struct actor *a)
 static void open_all(struct actor *a, const char *path, struct disk *disk)
 {
 	struct ost_why why;
-	struct spool_options o = { .segment_size = SEGMENT, .segment_count = SEGMENTS, .hook = disk_hook, .hook_ctx = disk };
+	struct spool_options o = { .segment_size = SEGMENT, .segment_count = SEGMENTS, .update_limit = 400, .hook = disk_hook,
+				   .hook_ctx = disk };
 	a->arena = arena_new();
 	a->spool = spool_open(path, &o, &why);
 	a->keeper = a->spool ? keeper_open(a->spool, &events, a, &why) : NULL;
@@ -230,6 +231,7 @@ static void act(struct actor *a)
 {
 	struct message *quick = store(a, 100, 1, NULL, 0), *mixed = store(a, 5000, 3, NULL, 0);
 	struct message *large = store(a, 70000, 1, NULL, 0), *named = store(a, 300, 1, "00ff00ff", 0);
+	struct message *retried = store(a, 100, 2, NULL, 0);
 	struct message *erased = store(a, 200, 2, NULL, 0), *failed = store(a, 400, 2, NULL, 0);
 	deliver(a, quick, 0, RCPT_SENT);
 	finish(a, quick);
@@ -238,6 +240,8 @@ static void act(struct actor *a)
 	deliver(a, large, 0, RCPT_SENT);
 	finish(a, large);
 	erase(a, erased);
+	for (int i = 0; i < 6; i++) /* enough to have its file written anew */
+		update(a, retried, 0, RCPT_DEFERRED, 0);
 	deliver(a, named, 0, RCPT_SENT);
 	finish(a, named);
 	settle(a);

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "spool/file.h"
 
 static int setup(void **state)
 {
@@ -293,6 +295,33 @@ static void the_journal_empties_itself_when_it_fills(void **state)
 	assert_int_equal(s->nfound, 0);
 }
 
+static void a_long_tail_of_updates_is_folded(void **state)
+{
+	struct stage *s = *state;
+	uint64_t serial = stage_store(s, 5000, 2);
+	char path[FILENAME_MAX], id[QUEUE_ID_SIZE];
+	off_t largest = 0;
+	s->spool->options.update_limit = 20000;
+	for (int64_t i = 1; i <= 400; i++) {
+		struct stat st;
+		assert_true(stage_update(s, serial, (uint32_t)(i % 2), RCPT_DEFERRED, i));
+		snprintf(path, sizeof path, "%s/message/%.2s/%s", s->path, queue_id_text(id, serial, false) + 2, id);
+		assert_int_equal(stat(path, &st), 0);
+		largest = st.st_size > largest ? st.st_size : largest;
+	}
+	assert_in_range(largest, 25000, FILE_STREAM_AT + 40000);
+	for (int round = 0; round < 2; round++) {
+		struct spool_envelope *e = stage_load(s, serial);
+		assert_int_equal(e->rcpts[0].next_try, 400);
+		assert_int_equal(e->rcpts[1].next_try, 399);
+		assert_int_equal(e->rcpts[1].attempts, 200);
+		assert_string_equal(e->rcpts[1].reason, "no answer");
+		stage_check_content(s, serial, 5000);
+		restart(s);
+		assert_int_equal(s->nfound, 1);
+	}
+}
+
 static void what_is_deleted_stays_so(void **state)
 {
 	struct stage *s = *state;
@@ -544,6 +573,7 @@ int main(void)
 		TEST(new_mail_does_not_wait_for_the_scan),
 		TEST(only_one_keeper_has_a_spool),
 		TEST(the_journal_empties_itself_when_it_fills),
+		TEST(a_long_tail_of_updates_is_folded),
 		TEST(what_is_deleted_stays_so),
 		TEST(hold_and_flags_are_kept),
 		TEST(a_notice_is_stored_once),
