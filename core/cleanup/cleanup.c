@@ -253,8 +253,12 @@ static size_t continue_pending(struct cleanup *c, const char *p, size_t n)
 	}
 	const char *lf = memchr(p, '\n', n);
 	size_t used = lf ? (size_t)(lf - p) + 1 : n;
+	if (b->len + used > c->cleaner->header_size_limit && !begins_header(c, b->data, b->len)) {
+		release_pending(c); /* a line of that length without a colon */
+		return 0;
+	}
 	collect(c, p, used);
-	if (!begins_header(c, b->data, b->len) && (lf || b->len > c->cleaner->header_size_limit / 2))
+	if (lf && !begins_header(c, b->data, b->len))
 		release_pending(c);
 	return used;
 }
@@ -276,7 +280,7 @@ static size_t write_headers(struct cleanup *c, const char *p, size_t n)
 			else
 				collect(c, p, left);
 			p = stop ? stop : end;
-		} else if (memchr(p, '\n', left)) {
+		} else if (left > c->cleaner->header_size_limit || memchr(p, '\n', left)) {
 			begin_body(c, p, left);
 			p = end;
 		} else {

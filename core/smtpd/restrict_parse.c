@@ -179,8 +179,11 @@ static void parse_list(struct parser *p, struct list *list, const char *value)
 		}
 		struct step *step = &list->steps[list->count];
 		size_t used = parse_step(p, step, words + i);
-		if (!used)
-			return;
+		if (!used) { /* looks at the rest, too: all mistakes in one go */
+			*step = (struct step){ 0 };
+			i++;
+			continue;
+		}
 		step->warn = warn;
 		warn = false;
 		list->count++;
