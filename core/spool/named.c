@@ -88,7 +88,6 @@ enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struc
 {
 	struct spool_draft *d = *dp;
 	CHECK_MAGIC(d, DRAFT_MAGIC);
-	struct spool *s = d->writer->spool;
 	enum spool_outcome outcome = SPOOL_FAILED;
 	enum earlier earlier = identity_good(name) ? look_for_earlier(d->writer, name) : EARLIER_ERROR;
 	if (earlier == EARLIER_STORED)
