@@ -129,7 +129,7 @@ static void fill_rcpt(struct message *m, struct rcpt *r, uint32_t index, const s
 static struct message *message_new(struct qmgr *q, struct entry *e, const struct spool_envelope *env,
 				   int64_t now)
 {
-	bool forced = e->flags & ENTRY_FORCED;
+	bool forced = e->flags & ENTRY_FORCED || env->flags & MSG_FLUSH;
 	struct window w = measure(q, env, forced, now);
 	struct message *m = mem_alloc(sizeof *m + w.count * sizeof(struct rcpt) + w.text);
 	struct rcpt *rcpts = (struct rcpt *)(m + 1);

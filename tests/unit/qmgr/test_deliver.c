@@ -65,6 +65,28 @@ static void a_deferred_recipient_waits_and_is_tried_again(void **state)
 	stage_close(s);
 }
 
+static void a_message_marked_for_flushing_does_not_wait(void **state)
+{
+	struct stage *s = stage_open("");
+	struct spool_rcpt rcpt = { .address = "a@smtp.one", .status = RCPT_DEFERRED, .attempts = 1 };
+	struct spool_envelope env = {
+		.sender = "me@x.test", .flags = MSG_FLUSH, .rcpts = &rcpt, .nrcpts = 1
+	};
+	(void)state;
+	rcpt.next_try = clock_utc() + 900 * CLOCK_SECOND;
+	uint64_t serial = stage_store_envelope(s, &env);
+	struct player *p = stage_agent(s, "smtp", 10, 0, NULL);
+	stage_settle(s);
+	assert_int_equal(p->norders, 1);
+	player_report(p, &p->orders[0], RCPT_DEFERRED, "later", 0);
+	stage_settle(s);
+	assert_int_equal(p->norders, 1); /* once */
+	stage_stop_qmgr(s);
+	stage_start_qmgr(s, "");
+	assert_int_equal(stage_entry(s, serial)->state, ENTRY_DEFERRED); /* the mark is gone */
+	stage_close(s);
+}
+
 static void a_failure_is_told_and_then_the_message_leaves(void **state)
 {
 	struct stage *s = stage_open("");
@@ -341,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_delivered_message_leaves),
 		cmocka_unit_test(a_deferred_recipient_waits_and_is_tried_again),
+		cmocka_unit_test(a_message_marked_for_flushing_does_not_wait),
 		cmocka_unit_test(a_failure_is_told_and_then_the_message_leaves),
 		cmocka_unit_test(a_notice_that_is_owed_survives_a_restart),
 		cmocka_unit_test(notices_never_loop),
