@@ -453,10 +453,21 @@ static bool round_of_all(struct stage *s)
 	return moved;
 }
 
+/* Does the keeper still owe an answer? */
+static bool keeper_owes(const struct stage *s)
+{
+	for (const struct entry *e = s->qmgr ? s->qmgr->entries : NULL; e; e = e->hh.next) {
+		if (e->asked > 0 || e->state == ENTRY_LOADING)
+			return true;
+	}
+	return s->qmgr && !s->qmgr->scanned;
+}
+
 void stage_settle(struct stage *s)
 {
-	for (int quiet = 0; quiet < QUIET_ROUNDS;)
-		quiet = round_of_all(s) ? 0 : quiet + 1;
+	int64_t deadline = clock_mono() + DEADLINE_SECONDS * CLOCK_SECOND;
+	for (int quiet = 0; quiet < QUIET_ROUNDS && clock_mono() < deadline;)
+		quiet = round_of_all(s) || keeper_owes(s) ? 0 : quiet + 1;
 }
 
 void stage_until(struct stage *s, bool (*cond)(struct stage *))
