@@ -131,7 +131,7 @@ static void expansions(void **state)
 		struct expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+",
 				       .domains = "other.test, here.test" };
 		char text[512];
-		enum alias_outcome outcome = alias_expand(&e, rows[i].name);
+		enum alias_outcome outcome = local_alias_expand(&e, rows[i].name);
 		show(text, sizeof text, &e);
 		if (outcome != rows[i].outcome || !strstr(outcome ? e.why : text, rows[i].result))
 			fail_msg("%s: outcome %d, %s, %s", rows[i].name, outcome, text, e.why);
@@ -146,7 +146,7 @@ static void owners(void **state)
 					       { "owner-list", "" } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+", .domains = "here.test" };
-		assert_int_equal(alias_expand(&e, rows[i][0]), ALIAS_OK);
+		assert_int_equal(local_alias_expand(&e, rows[i][0]), ALIAS_OK);
 		assert_string_equal(e.owner, rows[i][1]);
 		expansion_free(&e);
 	}
@@ -165,7 +165,7 @@ static void bounds(void **state)
 	}
 	struct ost_tables table = { chain };
 	struct expansion e = { .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
-	assert_int_equal(alias_expand(&e, "n0"), ALIAS_TOO_MUCH);
+	assert_int_equal(local_alias_expand(&e, "n0"), ALIAS_TOO_MUCH);
 	assert_non_null(strstr(e.why, "nested too deeply"));
 	expansion_free(&e);
 	for (int i = 0; i < CHAIN; i++) {
@@ -180,7 +180,7 @@ static void bounds(void **state)
 	const struct trial_entry large[] = { { "large", members }, { NULL, NULL } };
 	table = (struct ost_tables){ large };
 	e = (struct expansion){ .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
-	assert_int_equal(alias_expand(&e, "large"), ALIAS_TOO_MUCH);
+	assert_int_equal(local_alias_expand(&e, "large"), ALIAS_TOO_MUCH);
 	expansion_free(&e);
 	free(members);
 }
