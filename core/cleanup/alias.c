@@ -109,7 +109,7 @@ static bool expand_at(const struct cleaner *c, struct arena *a, struct work *w, 
 	return true;
 }
 
-bool alias_expand(const struct cleaner *c, struct arena *a, const char *address, struct expansion *out, struct ost_why *why)
+bool virtual_alias_expand(const struct cleaner *c, struct arena *a, const char *address, struct expansion *out, struct ost_why *why)
 {
 	struct work w = { 0 };
 	work_add(a, &w, address, 0);

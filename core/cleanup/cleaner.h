@@ -33,6 +33,6 @@ struct expansion {
 	const char **list;
 	size_t count;
 };
-bool alias_expand(const struct cleaner *, struct arena *, const char *address, struct expansion *, struct ost_why *);
+bool virtual_alias_expand(const struct cleaner *, struct arena *, const char *address, struct expansion *, struct ost_why *);
 
 #endif

@@ -102,7 +102,7 @@ void rcpt_set_add(struct rcpt_set *s, const char *address, const char *orcpt, un
 	if (s->failed)
 		return;
 	const char *full = cleanup_rewrite_address(s->cleaner, s->arena, address);
-	if (!alias_expand(s->cleaner, s->arena, full, &to, &s->why)) {
+	if (!virtual_alias_expand(s->cleaner, s->arena, full, &to, &s->why)) {
 		s->failed = true;
 		return;
 	}

@@ -309,8 +309,8 @@ static bool step(struct session *s, bool *gone)
 	return false;
 }
 
-/* Flushes, then ends, reads more or parks. Answers true when there is new input. */
-static bool wait_for_client(struct session *s)
+/* Sends all that is queued; false: the session has been handed on, until the client reads, or is over. */
+static bool sent_all(struct session *s)
 {
 	switch (flush(s)) {
 	case IO_WAIT:
@@ -322,6 +322,14 @@ static bool wait_for_client(struct session *s)
 	case IO_DONE:
 		break;
 	}
+	return true;
+}
+
+/* Flushes, then ends, reads more or parks. Answers true when there is new input. */
+static bool wait_for_client(struct session *s)
+{
+	if (!sent_all(s))
+		return false;
 	if (s->mode == MODE_CLOSING) {
 		end(s);
 		return false;
@@ -364,11 +372,16 @@ void session_work(struct session *s, enum wait_why why)
 		told_to_leave(s);
 	for (;;) {
 		bool gone;
-		if (s->sleep_until && s->sleep_until > clock_mono()) {
-			park(s, WAIT_NOTHING, s->sleep_until);
-			return;
+		if (s->sleep_until) {
+			if (s->sleep_until > clock_mono()) {
+				park(s, WAIT_NOTHING, s->sleep_until);
+				return;
+			}
+			s->sleep_until = 0;
+			session_renew_deadline(s);
+			if (!sent_all(s))
+				return;
 		}
-		s->sleep_until = 0;
 		if (step(s, &gone)) {
 			if (gone)
 				return;
