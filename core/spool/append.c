@@ -68,8 +68,10 @@ static void note_place(struct append *a)
 	const struct segment *s = &a->segment;
 	pthread_mutex_lock(&a->lock);
 	a->place = s->fd < 0 ? (struct append_place){ 0 }
-			     : (struct append_place){ .number = s->header.number, .salt = s->header.salt,
-						      .end = s->tail, .sequence = s->sequence };
+			     : (struct append_place){ .number = s->header.number,
+						      .salt = s->header.salt,
+						      .end = s->tail,
+						      .sequence = s->sequence };
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -164,13 +166,15 @@ static int lay_out(struct append *a, struct append_item *items, uint64_t *len)
 		a->iov[n++] = (struct iovec){ .iov_base = i->record, .iov_len = i->len };
 		at = round_up(next, i->next ? RECORD_ALIGN : RECORD_BORDER);
 		if (at > next)
-			a->iov[n++] = (struct iovec){ .iov_base = (void *)(uintptr_t)zeros, .iov_len = at - next };
+			a->iov[n++] =
+				(struct iovec){ .iov_base = (void *)(uintptr_t)zeros, .iov_len = at - next };
 	}
 	*len = at - a->segment.tail;
 	return n;
 }
 
-/* A write or sync failed: nothing of this batch may come to life. Without that certainty there is no answer at all. */
+/* A write or sync failed: nothing of this batch may come to life. Without that certainty there is no answer
+ * at all. */
 static void cut_or_die(struct append *a, struct append_batch *b, bool no_space)
 {
 	struct ost_why cut;

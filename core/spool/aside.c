@@ -11,8 +11,8 @@
 
 enum { NAME = 96 };
 
-void aside_bytes(struct spool *s, const char *folder, const struct segment_header *h, uint64_t from, const char *bytes,
-		 uint64_t len)
+void aside_bytes(struct spool *s, const char *folder, const struct segment_header *h, uint64_t from,
+		 const char *bytes, uint64_t len)
 {
 	char name[NAME];
 	snprintf(name, sizeof name, "%s-%08u-%08x-%08llx", folder, h->number, salt_id(&h->salt),
@@ -22,11 +22,13 @@ void aside_bytes(struct spool *s, const char *folder, const struct segment_heade
 		return;
 	if (fd >= 0 && sys_pwrite(&s->sys, fd, bytes, (size_t)len, 0) && sys_fsync(&s->sys, fd) &&
 	    sys_sync_folder(&s->sys, s->corrupt))
-		log_error("spool: segment %s/%08u has no good record at %llu, %llu bytes: kept in corrupt/%s", folder,
-			  h->number, (unsigned long long)from, (unsigned long long)len, name);
+		log_error("spool: segment %s/%08u has no good record at %llu, %llu bytes: kept in corrupt/%s",
+			  folder, h->number, (unsigned long long)from, (unsigned long long)len, name);
 	else
-		log_error("spool: segment %s/%08u has no good record at %llu, %llu bytes, and they could not be set "
-			  "aside: errno %d", folder, h->number, (unsigned long long)from, (unsigned long long)len, errno);
+		log_error("spool: segment %s/%08u has no good record at %llu, %llu bytes, and they could not "
+			  "be set "
+			  "aside: errno %d",
+			  folder, h->number, (unsigned long long)from, (unsigned long long)len, errno);
 	io_close(&fd);
 }
 

@@ -6,8 +6,8 @@
 #include "spool/home.h"
 
 /* A copy of some bytes of a segment. */
-void aside_bytes(struct spool *, const char *folder, const struct segment_header *, uint64_t from, const char *bytes,
-		 uint64_t len);
+void aside_bytes(struct spool *, const char *folder, const struct segment_header *, uint64_t from,
+		 const char *bytes, uint64_t len);
 /* A whole file, moved there. */
 void aside_file(struct spool *, int dir, const char *name, const char *why);
 

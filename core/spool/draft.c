@@ -154,8 +154,8 @@ bool draft_seal(struct spool_draft *d, const struct spool_envelope *env, struct 
 	if (!draft_flush(d))
 		return false;
 	sum_stream_add(d->sum, d->prefix.data, d->prefix.len);
-	return file_seal(&d->file, d->prefix.data, (uint32_t)d->prefix.len, sum_stream_end(&d->sum), body->data,
-			 (uint32_t)body->len);
+	return file_seal(&d->file, d->prefix.data, (uint32_t)d->prefix.len, sum_stream_end(&d->sum),
+			 body->data, (uint32_t)body->len);
 }
 
 void draft_free(struct spool_draft *d)

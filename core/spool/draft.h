@@ -26,9 +26,10 @@ struct spool_draft {
 	struct spool_writer *writer;
 	uint64_t serial, size; /* of the content, the prefix included */
 	int error;             /* errno of the first failure; 0: none */
-	struct buf text;       /* DRAFT_ROOM bytes, content, at the end the envelope; streaming: content to be flushed */
+	struct buf text;       /* DRAFT_ROOM bytes, content, at the end the envelope; streaming: content to be
+				  flushed */
 	struct buf prefix;
-	uint64_t counted;      /* bytes of the process's budget */
+	uint64_t counted; /* bytes of the process's budget */
 	bool streaming;
 	struct message_file file; /* when streaming */
 	struct sum_stream *sum;
@@ -43,7 +44,8 @@ void draft_lay_out(struct spool_draft *, const struct spool_envelope *);
 bool draft_flush(struct spool_draft *);
 /* Turns a draft that is in memory into a streaming one. Failures stick. */
 void draft_to_file(struct spool_draft *);
-/* Ends a streaming draft: envelope and head. `body` receives the envelope's bytes. Not durable yet. False: errno. */
+/* Ends a streaming draft: envelope and head. `body` receives the envelope's bytes. Not durable yet. False:
+ * errno. */
 bool draft_seal(struct spool_draft *, const struct spool_envelope *, struct buf *body);
 void draft_free(struct spool_draft *);
 

@@ -6,7 +6,7 @@
 
 enum { FIELD_VOID = 1 };
 
-/* ---- what is not known, kept ------------------------------------------------------------------------------------ */
+/* ---- what is not known, kept ----------------------------------------------------------------- */
 
 /* Adds a field as it stood to what is kept. */
 static void keep_extra(struct buf *kept, const struct tlv *f)
@@ -18,11 +18,12 @@ static void keep_extra(struct buf *kept, const struct tlv *f)
 static void finish_extra(struct arena *a, struct buf *kept, struct spool_extra *extra)
 {
 	if (kept->len > 0)
-		*extra = (struct spool_extra){ .data = arena_dup(a, kept->data, kept->len), .len = kept->len };
+		*extra =
+			(struct spool_extra){ .data = arena_dup(a, kept->data, kept->len), .len = kept->len };
 	buf_free(kept);
 }
 
-/* ---- envelopes -------------------------------------------------------------------------------------------------- */
+/* ---- envelopes ------------------------------------------------------------------------------- */
 
 void envelope_put(struct buf *b, const struct spool_envelope *e)
 {
@@ -42,8 +43,8 @@ void envelope_put(struct buf *b, const struct spool_envelope *e)
 }
 
 /* Reads the fields of one struct. What is unknown goes to `kept`, or is passed over when that is NULL. */
-static enum body_verdict get_struct(struct arena *a, const struct field_table *t, const struct tlv *whole, void *base,
-				    struct buf *kept)
+static enum body_verdict get_struct(struct arena *a, const struct field_table *t, const struct tlv *whole,
+				    void *base, struct buf *kept)
 {
 	struct tlv_reader r = tlv_read(whole->data, whole->len);
 	struct tlv f;
@@ -87,7 +88,8 @@ static size_t count_fields(const char *p, size_t n, unsigned type)
 }
 
 /* One field of an envelope. */
-static enum body_verdict get_field(struct arena *a, const struct tlv *f, struct spool_envelope *e, struct buf *kept)
+static enum body_verdict get_field(struct arena *a, const struct tlv *f, struct spool_envelope *e,
+				   struct buf *kept)
 {
 	if (f->type == FIELD_RCPT)
 		return get_rcpt(a, f, &e->rcpts[e->nrcpts++]);
@@ -122,7 +124,7 @@ enum body_verdict envelope_get(struct arena *a, const char *p, size_t n, struct 
 	return v;
 }
 
-/* ---- results and updates ---------------------------------------------------------------------------------------- */
+/* ---- results and updates --------------------------------------------------------------------- */
 
 /* One row as a field that holds fields. */
 static void put_row(struct buf *b, const struct result_row *row)
@@ -139,8 +141,8 @@ void results_put(struct buf *b, const struct spool_result *results, size_t n)
 }
 
 /* All rows of a body, and the fields around them into base (an update's), or nowhere. */
-static enum body_verdict get_rows(struct arena *a, const char *p, size_t n, void *base, struct result_row **rows,
-				  size_t *count)
+static enum body_verdict get_rows(struct arena *a, const char *p, size_t n, void *base,
+				  struct result_row **rows, size_t *count)
 {
 	size_t max = count_fields(p, n, FIELD_RESULT);
 	*count = 0;
@@ -162,7 +164,8 @@ static enum body_verdict get_rows(struct arena *a, const char *p, size_t n, void
 	return v;
 }
 
-enum body_verdict results_get(struct arena *a, const char *p, size_t n, struct result_row **rows, size_t *count)
+enum body_verdict results_get(struct arena *a, const char *p, size_t n, struct result_row **rows,
+			      size_t *count)
 {
 	return get_rows(a, p, n, NULL, rows, count);
 }
@@ -181,7 +184,7 @@ enum body_verdict update_get(struct arena *a, const char *p, size_t n, struct sp
 	return get_rows(a, p, n, u, &u->rows, &u->nrows);
 }
 
-/* ---- voids ------------------------------------------------------------------------------------------------------ */
+/* ---- voids ----------------------------------------------------------------------------------- */
 
 void voids_put(struct buf *b, const struct spool_void *voids, size_t n)
 {
@@ -218,13 +221,14 @@ enum body_verdict voids_get(struct arena *a, const char *p, size_t n, struct spo
 	return BODY_GOOD;
 }
 
-/* ---- taking changes over ---------------------------------------------------------------------------------------- */
+/* ---- taking changes over --------------------------------------------------------------------- */
 
-/* Which states may follow which: a state only goes up this ladder, or is replaced by a newer one of the open rungs. */
+/* Which states may follow which: a state only goes up this ladder, or is replaced by a newer one of the open
+ * rungs. */
 static unsigned rung(enum rcpt_status s)
 {
 	static const unsigned char rungs[] = {
-		[RCPT_PENDING] = 0, [RCPT_DEFERRED] = 0, [RCPT_SENT] = 1,
+		[RCPT_PENDING] = 0, [RCPT_DEFERRED] = 0,  [RCPT_SENT] = 1,
 		[RCPT_FAILED] = 1,  [RCPT_SENT_OWED] = 1, [RCPT_DONE] = 2,
 	};
 	return rungs[s];

@@ -30,8 +30,8 @@ struct spool_void {
 void voids_put(struct buf *, const struct spool_void *, size_t n);
 enum body_verdict voids_get(struct arena *, const char *p, size_t n, struct spool_void **, size_t *count);
 
-/* Takes a recipient's new state over, if it is news: a state that is final never goes back, the same attempt counts once.
- * Texts are shared, not copied. Answers whether anything changed. */
+/* Takes a recipient's new state over, if it is news: a state that is final never goes back, the same attempt
+ * counts once. Texts are shared, not copied. Answers whether anything changed. */
 bool result_apply(struct spool_rcpt *, const struct result_row *);
 void update_apply(struct spool_envelope *, const struct spool_update *);
 

@@ -14,11 +14,13 @@
 enum { LENGTH_MAX = 1 << 30 };
 
 /* Does the copy say that it is the ticket's message? Fills out. */
-static enum spool_fetched take_record(const struct ticket *t, char *copy, struct spool_stored *out, struct ost_why *why)
+static enum spool_fetched take_record(const struct ticket *t, char *copy, struct spool_stored *out,
+				      struct ost_why *why)
 {
 	struct record_head h;
-	if (record_head_get(copy, &t->salt, &h) != RECORD_GOOD || h.kind != RECORD_MESSAGE || h.serial != t->serial ||
-	    h.at != t->at || record_length(&h) != t->length || !record_content_good(&h, copy + h.content_off) ||
+	if (record_head_get(copy, &t->salt, &h) != RECORD_GOOD || h.kind != RECORD_MESSAGE ||
+	    h.serial != t->serial || h.at != t->at || record_length(&h) != t->length ||
+	    !record_content_good(&h, copy + h.content_off) ||
 	    !record_body_good(&h, copy + record_body_off(&h))) {
 		why_set(why, "the record in segment %u does not verify", t->number);
 		return FETCH_DAMAGED;
@@ -34,9 +36,10 @@ static enum spool_fetched take_record(const struct ticket *t, char *copy, struct
 	return FETCH_OK;
 }
 
-/* Copies and checks a record of an open segment. The header is read after the copy: the salt in it says whether what was
- * copied still counted. */
-static enum spool_fetched copy_record(int fd, const struct ticket *t, struct spool_stored *out, struct ost_why *why)
+/* Copies and checks a record of an open segment. The header is read after the copy: the salt in it says
+ * whether what was copied still counted. */
+static enum spool_fetched copy_record(int fd, const struct ticket *t, struct spool_stored *out,
+				      struct ost_why *why)
 {
 	struct segment_header header;
 	char *copy = mem_alloc(t->length);
@@ -44,8 +47,9 @@ static enum spool_fetched copy_record(int fd, const struct ticket *t, struct spo
 	if (!io_pread_full(fd, copy, t->length, (off_t)t->at))
 		why_errno(why, "reading segment %u", t->number);
 	else if (segment_read_header(fd, &header, why))
-		got = salt_equal(&header.salt, &t->salt) && header.state == SEGMENT_USED ? take_record(t, copy, out, why)
-											 : FETCH_GONE;
+		got = salt_equal(&header.salt, &t->salt) && header.state == SEGMENT_USED
+			      ? take_record(t, copy, out, why)
+			      : FETCH_GONE;
 	if (got != FETCH_OK)
 		free(copy);
 	return got;
@@ -68,7 +72,8 @@ static enum spool_fetched fetch_journal(struct spool *s, const struct ticket *t,
 }
 
 /* Reads the content of a small file and checks it. */
-static enum spool_fetched read_content(const struct file_view *v, struct spool_stored *out, struct ost_why *why)
+static enum spool_fetched read_content(const struct file_view *v, struct spool_stored *out,
+				       struct ost_why *why)
 {
 	out->memory = mem_alloc((size_t)v->head.content_len + 1);
 	if (!io_pread_full(v->fd, out->memory, (size_t)v->head.content_len, (off_t)v->content_at)) {
@@ -83,12 +88,13 @@ static enum spool_fetched read_content(const struct file_view *v, struct spool_s
 }
 
 static const enum spool_fetched fetched_of[] = {
-	[FILE_GOOD] = FETCH_OK,           [FILE_MISSING] = FETCH_GONE,   [FILE_UNFINISHED] = FETCH_GONE,
-	[FILE_DAMAGED] = FETCH_DAMAGED,   [FILE_FOREIGN] = FETCH_FAILED, [FILE_ERROR] = FETCH_FAILED,
+	[FILE_GOOD] = FETCH_OK,         [FILE_MISSING] = FETCH_GONE,   [FILE_UNFINISHED] = FETCH_GONE,
+	[FILE_DAMAGED] = FETCH_DAMAGED, [FILE_FOREIGN] = FETCH_FAILED, [FILE_ERROR] = FETCH_FAILED,
 };
 
 /* A message from its file. */
-static enum spool_fetched fetch_file(struct spool *s, uint64_t serial, struct spool_stored *out, struct ost_why *why)
+static enum spool_fetched fetch_file(struct spool *s, uint64_t serial, struct spool_stored *out,
+				     struct ost_why *why)
 {
 	struct file_view v;
 	out->arena = arena_new();

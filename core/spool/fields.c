@@ -11,11 +11,14 @@
 #define TYPE_U64    uint64_t
 #define TYPE_TIME   int64_t
 #define TYPE_STATUS enum rcpt_status
-#define OFFSET(type, member, want)                                                                                   \
-	(offsetof(type, member) +                                                                                    \
+#define OFFSET(type, member, want)                                                                           \
+	(offsetof(type, member) +                                                                            \
 	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->member), want) ? 1 : -1]))
-#define ROW(type, num, knd, member, flgs, lbl)                                                                       \
-	[num] = { .kind = FIELD_##knd, .flags = (flgs), .offset = OFFSET(type, member, TYPE_##knd), .label = (lbl) },
+#define ROW(type, num, knd, member, flgs, lbl)                                                               \
+	[num] = { .kind = FIELD_##knd,                                                                       \
+		  .flags = (flgs),                                                                           \
+		  .offset = OFFSET(type, member, TYPE_##knd),                                                \
+		  .label = (lbl) },
 
 #define MESSAGE_ROW(num, knd, member, flgs, lbl) ROW(struct spool_envelope, num, knd, member, flgs, lbl)
 #define ATTR_ROW(num, knd, member, flgs, lbl)    ROW(struct spool_attr, num, knd, member, flgs, lbl)
@@ -29,7 +32,10 @@ static const struct field rcpt_rows[] = { RCPT_FIELDS(RCPT_ROW) };
 static const struct field result_rows[] = { RESULT_FIELDS(RESULT_ROW) };
 static const struct field update_rows[] = { UPDATE_FIELDS(UPDATE_ROW) };
 
-#define TABLE(rows) { .fields = (rows), .count = sizeof(rows) / sizeof(rows)[0] }
+#define TABLE(rows)                                                                                          \
+	{                                                                                                    \
+		.fields = (rows), .count = sizeof(rows) / sizeof(rows)[0]                                    \
+	}
 const struct field_table message_fields = TABLE(message_rows);
 const struct field_table attr_fields = TABLE(attr_rows);
 const struct field_table rcpt_fields = TABLE(rcpt_rows);

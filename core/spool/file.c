@@ -22,7 +22,8 @@ char *file_name(char name[FILE_NAME], uint64_t serial)
 	return name;
 }
 
-/* Creates and locks. A keeper that finds the new file before it is locked may remove it as left over: then again. */
+/* Creates and locks. A keeper that finds the new file before it is locked may remove it as left over: then
+ * again. */
 static bool create_locked(struct message_file *f)
 {
 	for (int tries = 0; tries < 10; tries++) {
@@ -40,7 +41,9 @@ static bool create_locked(struct message_file *f)
 
 bool file_create(struct spool *s, uint64_t serial, int dir, const char *name, struct message_file *f)
 {
-	*f = (struct message_file){ .spool = s, .serial = serial, .dir = s->message, .at = FILE_STREAM_AT, .fd = -1 };
+	*f = (struct message_file){
+		.spool = s, .serial = serial, .dir = s->message, .at = FILE_STREAM_AT, .fd = -1
+	};
 	if (name) {
 		f->dir = dir;
 		snprintf(f->name, sizeof f->name, "%s", name);
@@ -59,14 +62,15 @@ bool file_write(struct message_file *f, const void *p, size_t n)
 }
 
 /* The file's header and the record's head in one piece. */
-static void make_start(const struct message_file *f, const struct record_head *h, char start[FILE_HEADER + RECORD_HEAD])
+static void make_start(const struct message_file *f, const struct record_head *h,
+		       char start[FILE_HEADER + RECORD_HEAD])
 {
 	file_header_put(start, f->serial, &f->salt);
 	record_head_put(start + FILE_HEADER, h, &f->salt);
 }
 
-bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, struct sum content_sum, const char *body,
-	       uint32_t body_len)
+bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, struct sum content_sum,
+	       const char *body, uint32_t body_len)
 {
 	const struct sys *sys = &f->spool->sys;
 	uint64_t len = f->at - FILE_STREAM_AT;
@@ -89,11 +93,12 @@ bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, 
 	char start[FILE_HEADER + RECORD_HEAD];
 	make_start(f, &h, start);
 	return (prefix_len == 0 || sys_pwrite(sys, f->fd, prefix, prefix_len, FILE_STREAM_AT - prefix_len)) &&
-	       sys_pwrite(sys, f->fd, body, body_len, f->at) && sys_pwrite(sys, f->fd, start, sizeof start, 0);
+	       sys_pwrite(sys, f->fd, body, body_len, f->at) &&
+	       sys_pwrite(sys, f->fd, start, sizeof start, 0);
 }
 
-bool file_store(struct message_file *f, const char *content, uint64_t len, uint32_t prefix_len, struct sum content_sum,
-		const char *body, uint32_t body_len)
+bool file_store(struct message_file *f, const char *content, uint64_t len, uint32_t prefix_len,
+		struct sum content_sum, const char *body, uint32_t body_len)
 {
 	struct record_head h = {
 		.kind = RECORD_MESSAGE,

@@ -25,7 +25,9 @@ _Static_assert(sizeof(struct wire) == FILE_HEADER, "the header has no padding");
 
 void file_header_put(char at[FILE_HEADER], uint64_t serial, const struct salt *salt)
 {
-	struct wire w = { .magic = htole32(FILE_MAGIC), .format = htole32(FORMAT), .serial = htole64(serial) };
+	struct wire w = { .magic = htole32(FILE_MAGIC),
+			  .format = htole32(FORMAT),
+			  .serial = htole64(serial) };
 	memcpy(w.salt, salt->bytes, sizeof w.salt);
 	struct sum s = sum_bytes(FILE_MAGIC, &w, offsetof(struct wire, sum));
 	w.sum[0] = htole64(s.lo);
@@ -100,8 +102,8 @@ static enum file_verdict verdict_of(enum body_verdict body, struct ost_why *why)
 }
 
 /* One appended record, or the torn tail: then *more is false. */
-static enum file_verdict read_update(struct arena *a, const char *p, uint64_t left, struct file_view *v, bool *more,
-				     struct ost_why *why)
+static enum file_verdict read_update(struct arena *a, const char *p, uint64_t left, struct file_view *v,
+				     bool *more, struct ost_why *why)
 {
 	struct record_head h;
 	struct spool_update *u;
@@ -127,14 +129,15 @@ static enum file_verdict read_update(struct arena *a, const char *p, uint64_t le
 	return verdict_of(body, why);
 }
 
-/* After appended bytes that are no record: moves on to the next that is. False: there is none, so they are a torn tail. */
+/* After appended bytes that are no record: moves on to the next that is. False: there is none, so they are a
+ * torn tail. */
 static bool pass_over(const struct part *tail, struct file_view *v)
 {
 	struct record_head h;
 	uint64_t end = tail->at + tail->len;
 	for (uint64_t at = v->end + RECORD_ALIGN; at + RECORD_HEAD <= end; at += RECORD_ALIGN) {
-		if (record_head_get(tail->data + (at - tail->at), &v->salt, &h) != RECORD_GOOD || h.at != at ||
-		    h.sequence <= v->sequence)
+		if (record_head_get(tail->data + (at - tail->at), &v->salt, &h) != RECORD_GOOD ||
+		    h.at != at || h.sequence <= v->sequence)
 			continue;
 		v->end = at;
 		v->sequence = h.sequence - 1;
@@ -144,7 +147,8 @@ static bool pass_over(const struct part *tail, struct file_view *v)
 }
 
 /* Envelope and updates, from the bytes behind the content. */
-static enum file_verdict read_tail(struct arena *a, const struct part *tail, struct file_view *v, struct ost_why *why)
+static enum file_verdict read_tail(struct arena *a, const struct part *tail, struct file_view *v,
+				   struct ost_why *why)
 {
 	if (!record_body_good(&v->head, tail->data)) {
 		why_set(why, "the envelope's sum is wrong");
@@ -159,8 +163,8 @@ static enum file_verdict read_tail(struct arena *a, const struct part *tail, str
 	v->sequence = v->head.sequence;
 	while (verdict == FILE_GOOD && v->end < tail->at + tail->len) {
 		bool more;
-		verdict = read_update(a, tail->data + (v->end - tail->at), tail->at + tail->len - v->end, v, &more,
-				      why);
+		verdict = read_update(a, tail->data + (v->end - tail->at), tail->at + tail->len - v->end, v,
+				      &more, why);
 		if (!more && !pass_over(tail, v))
 			break;
 	}
@@ -183,7 +187,8 @@ enum file_verdict file_read_fd(int fd, struct arena *a, struct file_view *v, str
 		return verdict;
 	uint64_t body = FILE_HEADER + record_body_off(&v->head);
 	if (v->size <= FIRST_READ)
-		return read_tail(a, &(struct part){ .data = start + body, .at = body, .len = v->size - body }, v, why);
+		return read_tail(a, &(struct part){ .data = start + body, .at = body, .len = v->size - body },
+				 v, why);
 	if (v->size - body > 2 * (uint64_t)RECORD_BODY_MAX) {
 		why_set(why, "its envelope is too large");
 		return FILE_DAMAGED;
@@ -200,8 +205,8 @@ failed:
 	return FILE_ERROR;
 }
 
-enum file_verdict file_read(struct spool *s, uint64_t serial, bool for_append, struct arena *a, struct file_view *v,
-			    struct ost_why *why)
+enum file_verdict file_read(struct spool *s, uint64_t serial, bool for_append, struct arena *a,
+			    struct file_view *v, struct ost_why *why)
 {
 	char name[FILE_NAME];
 	int fd = openat(s->message, file_name(name, serial),

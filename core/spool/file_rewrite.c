@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A message that has been tried for days has a long tail of updates: then its file is written anew. A file with a second
- * name (spool/named.c) stays as it is, since that name would stay with the old content. */
+ * A message that has been tried for days has a long tail of updates: then its file is written anew. A file
+ * with a second name (spool/named.c) stays as it is, since that name would stay with the old content. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

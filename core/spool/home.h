@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the files of this folder share: the opened spool, and the bytes that pass as hints, tickets and receipts. */
+ * What the files of this folder share: the opened spool, and the bytes that pass as hints, tickets and
+ * receipts. */
 #ifndef SPOOL_HOME_H
 #define SPOOL_HOME_H
 
@@ -20,7 +21,7 @@ struct spool {
 	unsigned magic;
 	char *path;
 	int root, journal, results, message, named, corrupt; /* folders */
-	struct spool_options options; /* without zeros */
+	struct spool_options options;                        /* without zeros */
 	struct sys sys;
 	struct segment_family journal_family, results_family;
 	_Atomic uint64_t draft_bytes; /* held by all drafts of this process */
@@ -49,7 +50,7 @@ int spool_segment_fd(struct spool *, uint32_t number, bool *own);
 
 enum spool_outcome spool_outcome_of_errno(int error);
 
-/* ---- bytes that others carry ------------------------------------------------------------------------------------ */
+/* ---- bytes that others carry ----------------------------------------------------------------- */
 
 enum ticket_home { TICKET_NONE = 0, TICKET_JOURNAL = 1, TICKET_FILE = 2 };
 struct ticket {

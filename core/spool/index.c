@@ -123,7 +123,7 @@ void index_drop(struct entry_index *x, struct entry *e)
 	}
 }
 
-/* ---- segments and logs ------------------------------------------------------------------------------------------ */
+/* ---- segments and logs ----------------------------------------------------------------------- */
 
 /* A longer array, its new members zero. */
 static void *longer(void *p, uint32_t *n, uint32_t want, size_t size)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the keeper remembers: messages by serial, journal segments, result logs. One thread's, the one that calls the
- * keeper. A million waiting messages is what it is built for: 48 bytes each, and 4 to 8 in the hash table. */
+ * What the keeper remembers: messages by serial, journal segments, result logs. One thread's, the one that
+ * calls the keeper. A million waiting messages is what it is built for: 48 bytes each, and 4 to 8 in the hash
+ * table. */
 #ifndef SPOOL_INDEX_H
 #define SPOOL_INDEX_H
 
@@ -8,13 +9,13 @@
 #include "spool/news.h"
 
 enum {
-	ENTRY_FILE = 1,     /* the message's file is its home; else its segment */
-	ENTRY_BUSY = 2,     /* a job for it is with the mover: others wait */
-	ENTRY_GONE = 4,     /* left the spool; kept until its segment is recycled, for the logs that name it */
-	ENTRY_NAMED = 8,    /* its file has a second name */
-	ENTRY_FOREIGN = 16, /* of a later version: left in place */
-	ENTRY_NOTICE = 32,  /* a notice about another message */
-	ENTRY_FINISH = 64,  /* finished, but must wait for the message it is about */
+	ENTRY_FILE = 1,  /* the message's file is its home; else its segment */
+	ENTRY_BUSY = 2,  /* a job for it is with the mover: others wait */
+	ENTRY_GONE = 4,  /* left the spool; kept until its segment is recycled, for the logs that name it */
+	ENTRY_NAMED = 8, /* its file has a second name */
+	ENTRY_FOREIGN = 16,   /* of a later version: left in place */
+	ENTRY_NOTICE = 32,    /* a notice about another message */
+	ENTRY_FINISH = 64,    /* finished, but must wait for the message it is about */
 	ENTRY_REMOVING = 128, /* its removal is under way */
 	ENTRY_UNSURE = 256,   /* a file that was there already: its content has not been verified */
 };
@@ -28,7 +29,7 @@ struct entry {
 	uint32_t born;           /* second of the keeper's life in which it was found */
 	uint16_t segment;        /* number, 0: none */
 	uint16_t flags;
-	uint8_t rounds;          /* of notices stored, durable; 255 and more is 255 */
+	uint8_t rounds; /* of notices stored, durable; 255 and more is 255 */
 };
 
 struct journal_segment {
@@ -79,7 +80,8 @@ struct entry *segment_next(struct entry_index *, const struct entry *);
 /* A segment needs a log until it is recycled. */
 void segment_needs_log(struct entry_index *, uint32_t number, uint32_t log);
 void segment_forget_logs(struct entry_index *, uint32_t number);
-/* Puts results in front of an entry's list, each with its reference to a log; drops from one on (NULL: none). */
+/* Puts results in front of an entry's list, each with its reference to a log; drops from one on (NULL: none).
+ */
 void entry_add_pending(struct entry_index *, struct entry *, struct pending *);
 void entry_drop_pending(struct entry_index *, struct entry *, struct pending *from);
 /* The entry has left the spool while its record lies in a segment: the segment needs the logs now. */

@@ -44,7 +44,8 @@ static bool is_stopping(void *ctx)
 	return atomic_load(&k->stop);
 }
 
-struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, void *ctx, struct ost_why *why)
+struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, void *ctx,
+			   struct ost_why *why)
 {
 	int lock = take_lock(s, why);
 	if (lock < 0)
@@ -64,7 +65,9 @@ struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, 
 	k->post = post_new();
 	k->notices = notices_new();
 	index_init(&k->index);
-	k->mover = (struct mover){ .spool = s, .post = k->post, .own_log = own, .stopping = is_stopping, .ctx = k };
+	k->mover = (struct mover){
+		.spool = s, .post = k->post, .own_log = own, .stopping = is_stopping, .ctx = k
+	};
 	int error = pthread_create(&k->thread, NULL, mover_run, &k->mover);
 	if (error)
 		log_fatal("spool: no thread for the mover: errno %d", error);
@@ -75,7 +78,8 @@ struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, 
 static void free_blocked(struct keeper *k)
 {
 	struct blocked *b, *next;
-	HASH_ITER(hh, k->blocked, b, next) {
+	HASH_ITER(hh, k->blocked, b, next)
+	{
 		HASH_DEL(k->blocked, b);
 		for (struct job *j = b->first, *after; j; j = after) {
 			after = j->next;
@@ -208,8 +212,12 @@ void keeper_ticket(struct keeper *k, uint64_t serial, struct buf *ticket)
 		return;
 	struct ticket t = { .home = TICKET_FILE, .serial = serial };
 	if (!(e->flags & ENTRY_FILE))
-		t = (struct ticket){ .home = TICKET_JOURNAL, .serial = serial, .number = e->segment, .at = e->at,
-				     .length = e->length, .salt = index_segment(&k->index, e->segment)->salt };
+		t = (struct ticket){ .home = TICKET_JOURNAL,
+				     .serial = serial,
+				     .number = e->segment,
+				     .at = e->at,
+				     .length = e->length,
+				     .salt = index_segment(&k->index, e->segment)->salt };
 	ticket_put(ticket, &t);
 }
 
@@ -228,8 +236,11 @@ void keeper_receipt(struct keeper *k, uint64_t serial, const void *receipt, size
 static struct spool_update *copy_change(struct arena *a, const struct keeper_change *c)
 {
 	struct spool_update *u = ARENA_NEW(a, struct spool_update);
-	*u = (struct spool_update){ .set_flags = c->set_flags, .clear_flags = c->clear_flags, .rounds = c->notice_round,
-				    .warn_at = c->warn_at, .nrows = c->nresults };
+	*u = (struct spool_update){ .set_flags = c->set_flags,
+				    .clear_flags = c->clear_flags,
+				    .rounds = c->notice_round,
+				    .warn_at = c->warn_at,
+				    .nrows = c->nresults };
 	u->rows = arena_alloc(a, c->nresults * sizeof *u->rows);
 	for (size_t i = 0; i < c->nresults; i++) {
 		struct spool_result *r = &u->rows[i].result;

@@ -18,7 +18,7 @@ static char *id_of(char id[QUEUE_ID_SIZE], const struct keeper *k, uint64_t seri
 	return queue_id_text(id, serial, k->spool->options.long_queue_ids);
 }
 
-/* ---- one at a time ---------------------------------------------------------------------------------------------- */
+/* ---- one at a time --------------------------------------------------------------------------- */
 
 /* Puts a job behind the one that the entry is busy with. */
 static void block(struct keeper *k, struct job *j)
@@ -61,8 +61,11 @@ static void set_place(struct keeper *k, const struct entry *e, struct job *j)
 	j->pending = e->pending;
 	j->place = (struct ticket){ .home = TICKET_FILE, .serial = e->serial };
 	if (!j->in_file)
-		j->place = (struct ticket){ .home = TICKET_JOURNAL, .serial = e->serial, .number = e->segment,
-					    .at = e->at, .length = e->length,
+		j->place = (struct ticket){ .home = TICKET_JOURNAL,
+					    .serial = e->serial,
+					    .number = e->segment,
+					    .at = e->at,
+					    .length = e->length,
 					    .salt = index_segment(&k->index, e->segment)->salt };
 }
 
@@ -146,7 +149,7 @@ static void next_job(struct keeper *k, uint64_t serial)
 	}
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* Must a notice stay, because the message that it is about does not know of it durably? */
 static bool must_stay(struct keeper *k, const struct entry *e)
@@ -201,7 +204,7 @@ static void set_aside(struct keeper *k, struct entry *e, const struct job *j)
 	keeper_submit(k, e, job_new(JOB_SET_ASIDE)); /* it is busy yet: this comes next */
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 /* Not now, at least: it is tried again, and found again when that succeeds. */
 static void cannot_read(struct keeper *k, const struct entry *e, const struct job *j)
@@ -351,12 +354,13 @@ void keeper_answer(struct keeper *k, struct job *j)
 	job_free(j);
 }
 
-/* ---- recycling -------------------------------------------------------------------------------------------------- */
+/* ---- recycling ------------------------------------------------------------------------------- */
 
 void keeper_check_segment(struct keeper *k, uint32_t number)
 {
 	struct journal_segment *s = index_segment(&k->index, number);
-	if (!k->scanned || k->closing || !s->used || !s->closed || s->unreadable || s->recycling || s->live > 0)
+	if (!k->scanned || k->closing || !s->used || !s->closed || s->unreadable || s->recycling ||
+	    s->live > 0)
 		return;
 	struct job *j = job_new(JOB_RECYCLE);
 	j->number = number;

@@ -10,7 +10,7 @@
 
 enum { READ_CHUNK = 1024 };
 
-/* ---- messages --------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* A notice that has been stored already: this one goes, unseen. */
 static void drop_double(struct keeper *k, struct entry *e, const struct found *f)
@@ -33,7 +33,7 @@ static void take_up(struct keeper *k, struct found *f, const struct spool_envelo
 	e->length = f->length;
 	e->rounds = f->rounds < UINT8_MAX ? (uint8_t)f->rounds : UINT8_MAX;
 	e->flags = (uint16_t)((f->number ? 0 : ENTRY_FILE) | (f->named ? ENTRY_NAMED : 0) |
-			     (f->foreign ? ENTRY_FOREIGN : 0) | (f->notice_of ? ENTRY_NOTICE : 0) |
+			      (f->foreign ? ENTRY_FOREIGN : 0) | (f->notice_of ? ENTRY_NOTICE : 0) |
 			      (f->number || env ? 0 : ENTRY_UNSURE));
 	if (f->number)
 		segment_link(&k->index, e, f->number);
@@ -70,10 +70,10 @@ static void take_all_found(struct keeper *k, struct news *n)
 		take_found(k, &n->found[i], NULL);
 }
 
-/* ---- segments --------------------------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
-/* The segment in the life that the mover saw. News come in order: a new life means that the old one is over. NULL: we
- * still have messages of another life, which cannot be. */
+/* The segment in the life that the mover saw. News come in order: a new life means that the old one is over.
+ * NULL: we still have messages of another life, which cannot be. */
 static struct journal_segment *in_this_life(struct keeper *k, uint32_t number, const struct salt *salt)
 {
 	struct journal_segment *s = index_segment(&k->index, number);
@@ -86,8 +86,9 @@ static struct journal_segment *in_this_life(struct keeper *k, uint32_t number, c
 	}
 	if (s->used)
 		keeper_life_over(k, number);
-	*s = (struct journal_segment){ .known = true, .used = true, .salt = *salt, .id = id,
-				       .read_to = SEGMENT_HEADER };
+	*s = (struct journal_segment){
+		.known = true, .used = true, .salt = *salt, .id = id, .read_to = SEGMENT_HEADER
+	};
 	return s;
 }
 
@@ -97,7 +98,8 @@ static void take_segment(struct keeper *k, struct news *n)
 	struct journal_segment *s = index_segment(&k->index, number);
 	if (n->header.state == SEGMENT_FREE) {
 		if (!s->used)
-			*s = (struct journal_segment){ .known = true, .salt = n->header.salt,
+			*s = (struct journal_segment){ .known = true,
+						       .salt = n->header.salt,
 						       .id = salt_id(&n->header.salt) };
 		return;
 	}
@@ -115,7 +117,7 @@ static void take_segment(struct keeper *k, struct news *n)
 	keeper_check_segment(k, number);
 }
 
-/* ---- logs ------------------------------------------------------------------------------------------------------- */
+/* ---- logs ------------------------------------------------------------------------------------ */
 
 /* A result that stands in a log. */
 static void take_result(struct keeper *k, struct pending *p)
@@ -126,7 +128,8 @@ static void take_result(struct keeper *k, struct pending *p)
 	} else if (e) {
 		struct pending *at = e->pending;
 		while (at && (at->log != p->log || at->row.result.rcpt != p->row.result.rcpt ||
-			      at->row.result.when != p->row.result.when || at->row.result.status != p->row.result.status))
+			      at->row.result.when != p->row.result.when ||
+			      at->row.result.status != p->row.result.status))
 			at = at->next;
 		if (!at) {
 			entry_add_pending(&k->index, e, p);
@@ -160,7 +163,7 @@ static void take_log(struct keeper *k, struct news *n)
 	keeper_check_log(k, number);
 }
 
-/* ---- the rest --------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 /* Names of message files: those that are not known are read. */
 static void take_names(struct keeper *k, const struct news *n)
@@ -261,7 +264,7 @@ void keeper_take_news(struct keeper *k, struct news *n)
 	news_free(n);
 }
 
-/* ---- hints ------------------------------------------------------------------------------------------------------ */
+/* ---- hints ----------------------------------------------------------------------------------- */
 
 /* Has the mover read the stretch [from what we know, to); of a life that is new, from its beginning. */
 static void read_gap(struct keeper *k, const struct stretch *known, uint64_t to, bool new_life)
@@ -300,13 +303,16 @@ static void take_message(struct keeper *k, const struct hint_batch *b, const str
 		j->nserials = 1;
 		keeper_post(k, j);
 	} else if (!index_find(&k->index, m.serial)) {
-		struct stretch one = { .known = true, .number = b->number, .id = salt_id(&b->salt), .read_to = m.at };
+		struct stretch one = {
+			.known = true, .number = b->number, .id = salt_id(&b->salt), .read_to = m.at
+		};
 		read_gap(k, &one, m.at + m.length, false);
 	}
 	arena_destroy(&a);
 }
 
-/* The batch's place, in a life that we know. False: nothing of it is news. *known: that many of its messages are known. */
+/* The batch's place, in a life that we know. False: nothing of it is news. *known: that many of its messages
+ * are known. */
 static bool take_batch(struct keeper *k, const struct hint_batch *b, uint64_t *known)
 {
 	if (b->number == 0 || b->number > UINT16_MAX)
@@ -315,8 +321,13 @@ static bool take_batch(struct keeper *k, const struct hint_batch *b, uint64_t *k
 	if (!s->used || s->id != salt_id(&b->salt))
 		return false;
 	if (b->first_sequence > s->sequence + 1)
-		read_gap(k, &(struct stretch){ .known = true, .number = b->number, .id = s->id,
-					       .read_to = s->read_to, .sequence = s->sequence }, b->start, false);
+		read_gap(k,
+			 &(struct stretch){ .known = true,
+					    .number = b->number,
+					    .id = s->id,
+					    .read_to = s->read_to,
+					    .sequence = s->sequence },
+			 b->start, false);
 	*known = s->sequence >= b->first_sequence ? s->sequence - b->first_sequence + 1 : 0;
 	uint64_t last = b->first_sequence + b->count - 1;
 	if (last > s->sequence) {
@@ -326,8 +337,8 @@ static bool take_batch(struct keeper *k, const struct hint_batch *b, uint64_t *k
 	return true;
 }
 
-/* Is the hint about a segment in a life of which we know nothing? A hint alone does not make us believe in it (it may be
- * old, and the life over): the mover looks, and the hint waits for that. */
+/* Is the hint about a segment in a life of which we know nothing? A hint alone does not make us believe in it
+ * (it may be old, and the life over): the mover looks, and the hint waits for that. */
 static bool is_early(struct keeper *k, const void *hint, size_t len)
 {
 	struct tlv_reader r = tlv_read(hint, len);
@@ -346,8 +357,12 @@ static bool is_early(struct keeper *k, const void *hint, size_t len)
 			continue;
 		s->asked = id;
 		if (!asked)
-			read_gap(k, &(struct stretch){ .known = true, .number = b.number, .id = id,
-						       .read_to = SEGMENT_HEADER }, b.end, true);
+			read_gap(k,
+				 &(struct stretch){ .known = true,
+						    .number = b.number,
+						    .id = id,
+						    .read_to = SEGMENT_HEADER },
+				 b.end, true);
 		return true;
 	}
 	return false;
@@ -356,7 +371,8 @@ static bool is_early(struct keeper *k, const void *hint, size_t len)
 void keeper_keep_hint(struct keeper *k, const void *hint, size_t len)
 {
 	uint32_t n = (uint32_t)len;
-	if (len > KEPT_HINTS_MAX || k->hints.len > KEPT_HINTS_MAX) /* then it is a lost one, and is made up for */
+	if (len > KEPT_HINTS_MAX ||
+	    k->hints.len > KEPT_HINTS_MAX) /* then it is a lost one, and is made up for */
 		return;
 	buf_add(&k->hints, &n, sizeof n);
 	buf_add(&k->hints, hint, len);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The keeper's own state, for keeper.c, keeper_news.c and keeper_jobs.c. One thread's, but for `stop` and what the mover has. */
+ * The keeper's own state, for keeper.c, keeper_news.c and keeper_jobs.c. One thread's, but for `stop` and
+ * what the mover has. */
 #ifndef SPOOL_KEEPER_STATE_H
 #define SPOOL_KEEPER_STATE_H
 
@@ -11,7 +12,14 @@
 
 #define KEEPER_MAGIC 0x4ee9e401u
 
-enum { MOVE_AFTER = 60, FOLD_AFTER = 30, MOVES_MAX = 1024, LOOK_TICKS = 2, RELOAD_TICKS = 60, KEPT_HINTS_MAX = 64 << 20 };
+enum {
+	MOVE_AFTER = 60,
+	FOLD_AFTER = 30,
+	MOVES_MAX = 1024,
+	LOOK_TICKS = 2,
+	RELOAD_TICKS = 60,
+	KEPT_HINTS_MAX = 64 << 20
+};
 
 struct blocked { /* jobs that wait for an entry's present job, in order */
 	uint64_t serial;
@@ -28,7 +36,7 @@ struct fold_queue { /* messages with results that are to go to their files some 
 	struct {
 		uint64_t serial;
 		uint32_t since;
-	} *items;
+	} * items;
 	size_t first, n, cap;
 };
 
@@ -37,27 +45,28 @@ struct keeper {
 	struct spool *spool;
 	struct keeper_events events;
 	void *ctx;
-	int lock;               /* the spool's lock */
+	int lock; /* the spool's lock */
 	struct post *post;
 	struct mover mover;
 	pthread_t thread;
-	atomic_bool stop;       /* a scan that is under way ends */
+	atomic_bool stop; /* a scan that is under way ends */
 	struct entry_index index;
 	struct notices *notices;
 	struct blocked *blocked;
-	struct serials retry;   /* removals that failed */
-	struct serials reload;  /* messages that could not be read when qmgr asked */
-	struct serials held;    /* during the scan: notices all of whose recipients are done */
+	struct serials retry;  /* removals that failed */
+	struct serials reload; /* messages that could not be read when qmgr asked */
+	struct serials held;   /* during the scan: notices all of whose recipients are done */
 	struct fold_queue folds;
-	struct buf hints;       /* that came too early, before the scan was through or of a new life: u32 length, bytes */
-	bool replaying;         /* those hints are being taken: what nobody looks at is passed over */
+	struct buf hints; /* that came too early, before the scan was through or of a new life: u32 length,
+			     bytes */
+	bool replaying;   /* those hints are being taken: what nobody looks at is passed over */
 	bool journal_scanned, scanned, closing;
-	bool blind;             /* a segment could not be read: no result log is recycled */
-	size_t jobs;            /* with the mover */
-	size_t moves;           /* of them, moves that the keeper wanted itself */
-	bool looking;           /* a look is under way */
+	bool blind;                      /* a segment could not be read: no result log is recycled */
+	size_t jobs;                     /* with the mover */
+	size_t moves;                    /* of them, moves that the keeper wanted itself */
+	bool looking;                    /* a look is under way */
 	bool looking_at_all, look_again; /* a full one; and another is asked for */
-	int64_t opened;         /* clock_mono() */
+	int64_t opened;                  /* clock_mono() */
 	unsigned ticks;
 	struct keeper_stats stats;
 };

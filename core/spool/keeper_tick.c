@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the keeper does by itself: messages go to files after a while, or when the journal fills; results are folded into
- * files, so that their logs can be recycled; what failed is tried again. */
+ * What the keeper does by itself: messages go to files after a while, or when the journal fills; results are
+ * folded into files, so that their logs can be recycled; what failed is tried again. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -131,8 +131,10 @@ void keeper_start_look(struct keeper *k, bool all)
 	for (uint32_t i = 1; i < k->index.nsegments; i++) {
 		const struct journal_segment *s = &k->index.segments[i];
 		if (s->used)
-			j->stretches[j->nstretches++] = (struct stretch){ .known = true, .closed = s->closed,
-									  .number = i, .id = s->id,
+			j->stretches[j->nstretches++] = (struct stretch){ .known = true,
+									  .closed = s->closed,
+									  .number = i,
+									  .id = s->id,
 									  .read_to = s->read_to,
 									  .sequence = s->sequence };
 	}

@@ -69,8 +69,12 @@ static uint64_t highest_serial(struct spool *s)
 		struct segment_header h;
 		struct ost_why why;
 		int fd = spool_segment_fd(s, list.numbers[i], &own);
-		struct scan scan = { .header = &h, .live = true, .from = SEGMENT_HEADER, .record = note_record,
-				     .hole = ignore_hole, .ctx = &highest };
+		struct scan scan = { .header = &h,
+				     .live = true,
+				     .from = SEGMENT_HEADER,
+				     .record = note_record,
+				     .hole = ignore_hole,
+				     .ctx = &highest };
 		if (fd >= 0 && segment_read_header(fd, &h, &why))
 			(void)scan_segment(fd, &scan, &why);
 		if (own)
@@ -90,7 +94,8 @@ static bool make_serial_file(const char *path, int root, struct ost_why *why)
 	uint64_t highest = highest_serial(s);
 	spool_close(&s);
 	if (highest > 0)
-		log_warning("spool: %s/serial was lost: a new one starts beyond what the messages have", path);
+		log_warning("spool: %s/serial was lost: a new one starts beyond what the messages have",
+			    path);
 	return serial_create(root, &plain, highest ? highest + SERIAL_GAP : 1, why);
 }
 

@@ -68,11 +68,12 @@ void mover_load(struct mover *m, struct job *j)
 	mover_answer(m, j);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 /* Jobs that change something wait until all that came with them have been sorted: their syncs are shared. */
 struct sorted {
-	struct job *update, **last_update, *voids, **last_void, *remove, **last_remove, *recycle, **last_recycle;
+	struct job *update, **last_update, *voids, **last_void, *remove, **last_remove, *recycle,
+		**last_recycle;
 	bool stop;
 };
 

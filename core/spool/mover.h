@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The keeper's second thread: it reads, moves, syncs, removes and recycles, and decides nothing. Everything here is that
- * thread's alone, but for the post. */
+ * The keeper's second thread: it reads, moves, syncs, removes and recycles, and decides nothing. Everything
+ * here is that thread's alone, but for the post. */
 #ifndef SPOOL_MOVER_H
 #define SPOOL_MOVER_H
 
@@ -12,10 +12,10 @@
 #include "spool/results.h"
 #include "spool/scan.h"
 
-struct mover_log { /* how far a result log has been read */
-	uint32_t id;   /* of the salt of the life that was read; 0: none */
+struct mover_log {   /* how far a result log has been read */
+	uint32_t id; /* of the salt of the life that was read; 0: none */
 	uint64_t read_to, sequence;
-	bool done;     /* closed, and read to its end */
+	bool done; /* closed, and read to its end */
 };
 
 struct serial_results { /* first scan: results by message */
@@ -35,13 +35,14 @@ struct mover {
 	struct spool_results *own_log; /* voids go here */
 	struct mover_log *logs;        /* by number */
 	uint32_t nlogs;
-	bool scanning;                 /* the first scan, until it is through with the journal */
-	bool in_files;                 /* the first scan is going through the files */
-	uint64_t highest;              /* serial that was found by the first scan */
-	struct job *later;             /* jobs that wait for the end of the scan, in order */
+	bool scanning;                  /* the first scan, until it is through with the journal */
+	bool in_files;                  /* the first scan is going through the files */
+	uint64_t highest;               /* serial that was found by the first scan */
+	struct job *later;              /* jobs that wait for the end of the scan, in order */
 	struct serial_results *results; /* while scanning */
 	struct void_copy *voids;        /* while scanning */
-	struct spool_void *owed_voids;  /* whose file is durable, but that is not noted: no file goes before it is */
+	struct spool_void
+		*owed_voids; /* whose file is durable, but that is not noted: no file goes before it is */
 	size_t nowed;
 	bool (*stopping)(void *ctx);
 	void *ctx;

@@ -27,7 +27,9 @@ struct found *finds_add(struct finds *f)
 
 struct keeper_summary mover_summary(const struct spool_envelope *e)
 {
-	struct keeper_summary s = { .serial = e->serial, .size = e->size, .arrival = e->arrival, .flags = e->flags };
+	struct keeper_summary s = {
+		.serial = e->serial, .size = e->size, .arrival = e->arrival, .flags = e->flags
+	};
 	bool untried = false;
 	int64_t earliest = 0;
 	for (size_t i = 0; i < e->nrcpts; i++) {
@@ -59,7 +61,7 @@ static struct found *add_message(struct mover *m, struct finds *finds, struct sp
 	return f;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* A file that is no message: left by a writer that died, unless one is writing it. */
 static void remove_unfinished(struct mover *m, uint64_t serial)
@@ -79,8 +81,8 @@ static void remove_unfinished(struct mover *m, uint64_t serial)
 
 enum file_found { FILE_IS_NOT, FILE_IS, FILE_UNKNOWN };
 
-/* Reads one file; adds it when it is a message. Its content as well, when there is another copy to fall back on: a power
- * cut may have kept the head of a file that was never synced, and not the rest. */
+/* Reads one file; adds it when it is a message. Its content as well, when there is another copy to fall back
+ * on: a power cut may have kept the head of a file that was never synced, and not the rest. */
 static enum file_found find_file(struct mover *m, uint64_t serial, bool content_too, struct finds *finds)
 {
 	char name[FILE_NAME];
@@ -186,7 +188,7 @@ void mover_read_files(struct mover *m, const struct job *j)
 	free(finds.items);
 }
 
-/* ---- the journal ------------------------------------------------------------------------------------------------ */
+/* ---- the journal ----------------------------------------------------------------------------- */
 
 struct journal_walk {
 	struct mover *mover;
@@ -220,7 +222,8 @@ static void add_foreign(struct journal_walk *w, const struct record_head *h)
 	f->foreign = true;
 }
 
-/* First scan: a message with a file as well. The complete file wins; that the copy is void is noted with the next ones. */
+/* First scan: a message with a file as well. The complete file wins; that the copy is void is noted with the
+ * next ones. */
 static bool has_file(struct journal_walk *w, const struct record_head *h)
 {
 	struct mover *m = w->mover;
@@ -261,8 +264,10 @@ static void on_message(void *ctx, const struct record_head *h, const char *bytes
 	if (v == BODY_GOOD) {
 		set_place(add_message(m, &w->finds, env), w, h);
 	} else {
-		log_warning("spool: journal/%08u holds a record at %llu that this version does not understand: left in "
-			    "place", w->header->number, (unsigned long long)h->at);
+		log_warning("spool: journal/%08u holds a record at %llu that this version does not "
+			    "understand: left in "
+			    "place",
+			    w->header->number, (unsigned long long)h->at);
 		add_foreign(w, h);
 	}
 	arena_destroy(&a);
@@ -275,17 +280,22 @@ static void on_hole(void *ctx, uint64_t from, const char *bytes, uint64_t len)
 }
 
 /* Reads a segment from where it was left, and tells the keeper. */
-static void read_segment(struct mover *m, int fd, const struct segment_header *h, const struct stretch *from, bool locked,
-			 uint64_t to)
+static void read_segment(struct mover *m, int fd, const struct segment_header *h, const struct stretch *from,
+			 bool locked, uint64_t to)
 {
 	struct journal_walk w = { .mover = m, .header = h, .id = salt_id(&h->salt) };
 	struct ost_why why;
 	bool same = from && from->known && from->id == w.id;
 	if (same && locked && to == 0 && !scan_more(fd, h, from->read_to))
 		return;
-	struct scan s = { .header = h, .live = locked || to > 0, .from = same ? from->read_to : SEGMENT_HEADER,
-			  .sequence = same ? from->sequence : 0, .to = to,
-			  .record = on_message, .hole = on_hole, .ctx = &w };
+	struct scan s = { .header = h,
+			  .live = locked || to > 0,
+			  .from = same ? from->read_to : SEGMENT_HEADER,
+			  .sequence = same ? from->sequence : 0,
+			  .to = to,
+			  .record = on_message,
+			  .hole = on_hole,
+			  .ctx = &w };
 	struct news *news = news_new(NEWS_SEGMENT);
 	news->header = *h;
 	news->locked = locked;
@@ -295,7 +305,10 @@ static void read_segment(struct mover *m, int fd, const struct segment_header *h
 		s.read_to = s.from;
 		s.last_sequence = s.sequence;
 	}
-	news->read = (struct stretch){ .known = true, .number = h->number, .id = w.id, .read_to = s.read_to,
+	news->read = (struct stretch){ .known = true,
+				       .number = h->number,
+				       .id = w.id,
+				       .read_to = s.read_to,
 				       .sequence = s.last_sequence };
 	news->found = w.finds.items;
 	news->nfound = w.finds.n;
@@ -354,9 +367,10 @@ void mover_gap(struct mover *m, const struct job *j)
 	struct segment_header h;
 	struct ost_why why;
 	const struct stretch *from = &j->stretches[0];
-	int fd = openat(m->spool->journal, segment_name(name, from->number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && segment_read_header(fd, &h, &why) && salt_id(&h.salt) == from->id && h.number == from->number &&
-	    h.kind == SEGMENT_JOURNAL && h.state == SEGMENT_USED)
+	int fd = openat(m->spool->journal, segment_name(name, from->number),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && segment_read_header(fd, &h, &why) && salt_id(&h.salt) == from->id &&
+	    h.number == from->number && h.kind == SEGMENT_JOURNAL && h.state == SEGMENT_USED)
 		read_segment(m, fd, &h, from, true, j->stretches[1].read_to);
 	io_close(&fd);
 }

@@ -104,7 +104,8 @@ static void on_record(void *ctx, const struct record_head *h, const char *bytes,
 		v = take_voids(r, body, h->body_len);
 	if (v == BODY_GOOD)
 		return;
-	log_error("spool: results/%08u holds a record at %llu that this version does not understand: left in place",
+	log_error("spool: results/%08u holds a record at %llu that this version does not understand: left in "
+		  "place",
 		  r->number, (unsigned long long)h->at);
 	r->news->unreadable = true;
 }
@@ -139,9 +140,15 @@ static void read_log(struct mover *m, uint32_t number, int fd, const struct segm
 		return;
 	struct news *news = news_new(NEWS_LOG);
 	struct reading r = { .mover = m, .number = number, .id = id, .news = news, .header = h };
-	struct scan s = { .header = h, .live = locked, .from = state->read_to, .sequence = state->sequence,
-			  .record = on_record, .hole = on_hole, .ctx = &r };
-	bool through = locked || h->sequence != state->sequence || !h->end; /* nothing new in a closed one: no reading */
+	struct scan s = { .header = h,
+			  .live = locked,
+			  .from = state->read_to,
+			  .sequence = state->sequence,
+			  .record = on_record,
+			  .hole = on_hole,
+			  .ctx = &r };
+	bool through = locked || h->sequence != state->sequence ||
+		       !h->end; /* nothing new in a closed one: no reading */
 	if (through && !scan_segment(fd, &s, &why)) {
 		log_error("spool: results/%08u: %s", number, why.text);
 		news->unreadable = true;
@@ -189,12 +196,14 @@ void mover_forget_results(struct mover *m)
 {
 	struct serial_results *r, *next;
 	struct void_copy *v, *after;
-	HASH_ITER(hh, m->results, r, next) {
+	HASH_ITER(hh, m->results, r, next)
+	{
 		HASH_DEL(m->results, r);
 		pending_free(r->list);
 		free(r);
 	}
-	HASH_ITER(hh, m->voids, v, after) {
+	HASH_ITER(hh, m->voids, v, after)
+	{
 		HASH_DEL(m->voids, v);
 		free(v);
 	}

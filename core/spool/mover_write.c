@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Changing what is stored. Each step is taken for a whole list of jobs before the next: all writes, then all syncs of
- * files, then one sync for each folder, then one record of voids; so a batch shares what it can. */
+ * Changing what is stored. Each step is taken for a whole list of jobs before the next: all writes, then all
+ * syncs of files, then one sync for each folder, then one record of voids; so a batch shares what it can. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ static void sync_folders(struct mover *m, struct job *jobs, bool (*wants)(const 
 	}
 }
 
-/* ---- updates ---------------------------------------------------------------------------------------------------- */
+/* ---- updates --------------------------------------------------------------------------------- */
 
 static unsigned is_final(enum rcpt_status s)
 {
@@ -66,7 +66,8 @@ static bool change_covers(const struct spool_update *u, const struct pending *p)
 	return false;
 }
 
-/* All that is new to `env`, which takes it over: what logs know, then the change. The rows are in the arena. */
+/* All that is new to `env`, which takes it over: what logs know, then the change. The rows are in the arena.
+ */
 static struct spool_update fold(struct arena *a, struct spool_envelope *env, const struct job *j)
 {
 	static const struct spool_update nothing;
@@ -118,12 +119,15 @@ static void append_update(struct mover *m, struct job *j)
 		return;
 	}
 	j->file = MEM_NEW(struct message_file);
-	*j->file = (struct message_file){ .spool = m->spool, .dir = m->spool->message, .serial = j->serial, .fd = v.fd };
+	*j->file = (struct message_file){
+		.spool = m->spool, .dir = m->spool->message, .serial = j->serial, .fd = v.fd
+	};
 	struct spool_update u = fold(a, v.env, j);
 	struct buf body = BUF_INIT;
 	update_put(&body, &u);
 	j->rewritten = body.len > 0 && file_wants_rewrite(m->spool, &v) && write_anew(m, j, &v);
-	j->ok = j->rewritten || body.len == 0 || file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
+	j->ok = j->rewritten || body.len == 0 ||
+		file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
 	if (!j->ok)
 		fail(j, "updating a message file");
 	j->rounds = v.env->rounds;
@@ -131,7 +135,8 @@ static void append_update(struct mover *m, struct job *j)
 	arena_destroy(&a);
 }
 
-/* Makes the file. A file left under this name by a keeper that died in between is replaced, unless it is whole. */
+/* Makes the file. A file left under this name by a keeper that died in between is replaced, unless it is
+ * whole. */
 static bool create_file(struct mover *m, struct job *j)
 {
 	struct arena *a = arena_new();
@@ -143,7 +148,8 @@ static bool create_file(struct mover *m, struct job *j)
 		if (verdict == FILE_GOOD)
 			io_close(&v.fd);
 		errno = EEXIST;
-		if (verdict == FILE_UNFINISHED || verdict == FILE_GOOD) /* whole, but never noted: ours is newer */
+		if (verdict == FILE_UNFINISHED ||
+		    verdict == FILE_GOOD) /* whole, but never noted: ours is newer */
 			ok = sys_unlink(&m->spool->sys, m->spool->message, file_name(name, j->serial)) &&
 			     file_create(m->spool, j->serial, -1, NULL, j->file);
 	}
@@ -173,8 +179,8 @@ static void move_to_file(struct mover *m, struct job *j)
 	struct buf body = BUF_INIT;
 	envelope_put(&body, s.env);
 	j->ok = create_file(m, j) &&
-		file_store(j->file, s.data, s.size, 0, record_content_sum(j->serial, s.data, s.size, 0), body.data,
-			   (uint32_t)body.len);
+		file_store(j->file, s.data, s.size, 0, record_content_sum(j->serial, s.data, s.size, 0),
+			   body.data, (uint32_t)body.len);
 	j->moved = j->ok;
 	if (!j->ok) {
 		fail(j, "moving a message to a file");
@@ -194,8 +200,8 @@ static bool has_new_name(const struct job *j)
 	return j->ok && (j->moved || j->rewritten);
 }
 
-/* Notes that the journal's copies of moved messages are void. When that fails it is owed: the files count all the same,
- * and none of them is removed before it is noted. */
+/* Notes that the journal's copies of moved messages are void. When that fails it is owed: the files count all
+ * the same, and none of them is removed before it is noted. */
 static void note_moved(struct mover *m, struct job *jobs)
 {
 	size_t n = 0;
@@ -206,7 +212,8 @@ static void note_moved(struct mover *m, struct job *jobs)
 	n = 0;
 	for (const struct job *j = jobs; j; j = j->next)
 		if (was_moved(j))
-			voids[n++] = (struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
+			voids[n++] =
+				(struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
 	if (!mover_note_voids(m, voids, n, &why))
 		log_error("spool: %s", why.text);
 	free(voids);
@@ -232,7 +239,8 @@ void mover_update(struct mover *m, struct job *jobs)
 		}
 	sync_folders(m, jobs, has_new_name);
 	for (struct job *j = jobs; j; j = j->next)
-		if (j->moved && !j->ok) { /* the name may be durable or not: the journal's copy is the message */
+		if (j->moved &&
+		    !j->ok) { /* the name may be durable or not: the journal's copy is the message */
 			file_abandon(j->file);
 			j->moved = false;
 		}
@@ -240,7 +248,7 @@ void mover_update(struct mover *m, struct job *jobs)
 	answer_all(m, jobs);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* A damaged record or file goes to corrupt/. */
 static void set_aside(struct mover *m, struct job *j)
@@ -274,7 +282,8 @@ void mover_void(struct mover *m, struct job *jobs)
 	n = 0;
 	for (const struct job *j = jobs; j; j = j->next)
 		if (!j->in_file)
-			voids[n++] = (struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
+			voids[n++] =
+				(struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
 	bool ok = mover_note_voids(m, voids, n, &why);
 	if (!ok)
 		log_error("spool: %s", why.text);
@@ -292,7 +301,8 @@ static bool mark_gone(struct mover *m, uint64_t serial)
 	enum file_verdict verdict = file_read(m->spool, serial, true, a, &v, NULL);
 	bool ok = verdict == FILE_MISSING || verdict == FILE_DAMAGED;
 	if (verdict == FILE_GOOD) {
-		ok = v.gone || (file_append(m->spool, &v, RECORD_GONE, "", 0) && sys_datasync(&m->spool->sys, v.fd));
+		ok = v.gone ||
+		     (file_append(m->spool, &v, RECORD_GONE, "", 0) && sys_datasync(&m->spool->sys, v.fd));
 		io_close(&v.fd);
 	}
 	arena_destroy(&a);
@@ -331,7 +341,9 @@ void mover_recycle(struct mover *m, struct job *jobs)
 		struct segment_header h;
 		struct ost_why why = { "cannot be opened" };
 		int fd = openat(f->dir, segment_name(name, j->number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-		j->ok = fd >= 0 && segment_read_header(fd, &h, &why) && (salt_id(&h.salt) == j->id || h.state == SEGMENT_FREE) && segment_recycle(f, fd, &h, &why);
+		j->ok = fd >= 0 && segment_read_header(fd, &h, &why) &&
+			(salt_id(&h.salt) == j->id || h.state == SEGMENT_FREE) &&
+			segment_recycle(f, fd, &h, &why);
 		if (!j->ok)
 			log_error("spool: recycling %s/%s: %s", log ? "results" : "journal", name, why.text);
 		else if (log && j->number < m->nlogs)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Messages stored under an identity. The message's file gets a second name, named/IDENTITY, durably before it is complete;
- * the keeper marks the file as gone, durably, before it takes the first name away. So whoever comes again with the same
- * identity finds in the file itself whether the message was stored, even when it has long been delivered. */
+ * Messages stored under an identity. The message's file gets a second name, named/IDENTITY, durably before it
+ * is complete; the keeper marks the file as gone, durably, before it takes the first name away. So whoever
+ * comes again with the same identity finds in the file itself whether the message was stored, even when it
+ * has long been delivered. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ static bool identity_good(const char *name)
 
 enum earlier { EARLIER_NONE, EARLIER_STORED, EARLIER_ERROR };
 
-/* The file is whole. Sees to its first name, which a power cut may have taken before the folder was synced. */
+/* The file is whole. Sees to its first name, which a power cut may have taken before the folder was synced.
+ */
 static enum earlier keep_stored(struct spool *s, const char *name, const struct file_view *v)
 {
 	char first[FILE_NAME];
@@ -35,7 +37,8 @@ static enum earlier keep_stored(struct spool *s, const char *name, const struct 
 		return EARLIER_STORED;
 	if (fstat(v->fd, &st) != 0)
 		return EARLIER_ERROR;
-	if (st.st_nlink < 2 && !sys_link(&s->sys, s->named, name, s->message, file_name(first, v->head.serial)) &&
+	if (st.st_nlink < 2 &&
+	    !sys_link(&s->sys, s->named, name, s->message, file_name(first, v->head.serial)) &&
 	    errno != EEXIST)
 		return EARLIER_ERROR;
 	return fsync(v->fd) == 0 && file_sync_folder(s, v->head.serial) ? EARLIER_STORED : EARLIER_ERROR;
@@ -57,25 +60,29 @@ static enum earlier look_for_earlier(struct spool_writer *w, const char *name)
 	enum earlier found = EARLIER_ERROR;
 	if (verdict == FILE_GOOD)
 		found = keep_stored(s, name, &v);
-	else if ((verdict == FILE_UNFINISHED || verdict == FILE_DAMAGED) && sys_unlink(&s->sys, s->named, name))
+	else if ((verdict == FILE_UNFINISHED || verdict == FILE_DAMAGED) &&
+		 sys_unlink(&s->sys, s->named, name))
 		found = EARLIER_NONE;
-	if (found == EARLIER_STORED && !v.gone) /* the hint may not have been sent; the keeper looks for itself */
+	if (found == EARLIER_STORED &&
+	    !v.gone) /* the hint may not have been sent; the keeper looks for itself */
 		writer_hint_file(w, v.head.serial, NULL, 0);
 	arena_destroy(&a);
 	io_close(&fd);
 	return found;
 }
 
-/* Gives the draft's file its second name, durably, and completes it. False: errno; *linked: it has that name. */
-static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *env, const char *name, bool *linked)
+/* Gives the draft's file its second name, durably, and completes it. False: errno; *linked: it has that name.
+ */
+static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *env, const char *name,
+			  bool *linked)
 {
 	struct spool *s = d->writer->spool;
 	struct spool_envelope e = *env;
 	struct buf body = BUF_INIT;
 	e.named = name;
 	*linked = draft_flush(d) && sys_link(&s->sys, s->message, d->file.name, s->named, name);
-	bool ok = *linked && sys_sync_folder(&s->sys, s->named) && draft_seal(d, &e, &body) && file_sync(&d->file) &&
-		  file_sync_folder(s, d->serial);
+	bool ok = *linked && sys_sync_folder(&s->sys, s->named) && draft_seal(d, &e, &body) &&
+		  file_sync(&d->file) && file_sync_folder(s, d->serial);
 	int error = errno;
 	if (ok)
 		writer_hint_file(d->writer, d->serial, body.data, body.len);
@@ -84,7 +91,8 @@ static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *en
 	return ok;
 }
 
-enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struct spool_envelope *env, const char *name)
+enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struct spool_envelope *env,
+					    const char *name)
 {
 	struct spool_draft *d = *dp;
 	CHECK_MAGIC(d, DRAFT_MAGIC);
@@ -108,8 +116,8 @@ enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struc
 		spool_draft_discard(dp);
 		return outcome;
 	}
-	/* After a failure behind the link both names stay: nobody knows how much of the file is durable, and whoever
-	 * comes again with this identity finds out. */
+	/* After a failure behind the link both names stay: nobody knows how much of the file is durable, and
+	 * whoever comes again with this identity finds out. */
 	*dp = NULL;
 	draft_free(d);
 	return outcome;

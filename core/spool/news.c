@@ -15,7 +15,7 @@
 
 enum { UNREAD_MAX = 256 };
 
-/* ---- pending results -------------------------------------------------------------------------------------------- */
+/* ---- pending results ------------------------------------------------------------------------- */
 
 static const size_t texts_of_row[] = {
 	offsetof(struct result_row, result.dsn),
@@ -59,7 +59,7 @@ void pending_free(struct pending *p)
 	}
 }
 
-/* ---- jobs and news ---------------------------------------------------------------------------------------------- */
+/* ---- jobs and news --------------------------------------------------------------------------- */
 
 struct job *job_new(enum job_kind kind)
 {
@@ -100,7 +100,7 @@ void news_free(struct news *n)
 	free(n);
 }
 
-/* ---- the queues ------------------------------------------------------------------------------------------------- */
+/* ---- the queues ------------------------------------------------------------------------------ */
 
 struct post {
 	pthread_mutex_t lock; /* guards what follows */
@@ -180,7 +180,8 @@ static struct job *take_jobs(struct post *p)
 
 struct job *post_take_jobs(struct post *p, int64_t deadline)
 {
-	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND, .tv_nsec = deadline % CLOCK_SECOND * 1000 };
+	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND,
+				  .tv_nsec = deadline % CLOCK_SECOND * 1000 };
 	pthread_mutex_lock(&p->lock);
 	while (!p->first_job && pthread_cond_timedwait(&p->more_jobs, &p->lock, &until) != ETIMEDOUT)
 		;

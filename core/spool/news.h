@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What passes between the keeper's two threads: jobs to the mover, which does everything that waits for a disk, and news
- * back. Each belongs to the side that has it. */
+ * What passes between the keeper's two threads: jobs to the mover, which does everything that waits for a
+ * disk, and news back. Each belongs to the side that has it. */
 #ifndef SPOOL_NEWS_H
 #define SPOOL_NEWS_H
 
@@ -25,21 +25,22 @@ struct found {
 	uint64_t notice_of;
 	uint32_t notice_round, rounds;
 	bool named, foreign;
-	uint32_t void_log;             /* a copy in the journal that does not count: the log that says so; 0: it counts */
+	uint32_t void_log; /* a copy in the journal that does not count: the log that says so; 0: it counts */
 	struct pending *pending;
 };
 
 enum job_kind {
 	JOB_STOP,
-	JOB_SCAN,     /* everything, once */
-	JOB_LOOK,     /* segments and logs; all: also names of message files */
-	JOB_GAP,      /* a stretch of a segment for which no hint came */
-	JOB_REREAD,   /* result logs */
-	JOB_READ,     /* message files by serial: are they messages? */
+	JOB_SCAN,   /* everything, once */
+	JOB_LOOK,   /* segments and logs; all: also names of message files */
+	JOB_GAP,    /* a stretch of a segment for which no hint came */
+	JOB_REREAD, /* result logs */
+	JOB_READ,   /* message files by serial: are they messages? */
 	JOB_LOAD,
-	JOB_UPDATE,   /* into the message's file, which is made if need be */
-	JOB_REMOVE,   /* the message leaves the spool; in the journal only `forced` needs a step: then it becomes VOID */
-	JOB_VOID,     /* a copy in the journal */
+	JOB_UPDATE, /* into the message's file, which is made if need be */
+	JOB_REMOVE, /* the message leaves the spool; in the journal only `forced` needs a step: then it
+		       becomes VOID */
+	JOB_VOID,   /* a copy in the journal */
 	JOB_SET_ASIDE,
 	JOB_RECYCLE,
 	JOB_RECYCLE_LOG,
@@ -57,66 +58,76 @@ struct job {
 	enum job_kind kind;
 	uint64_t serial;
 	void *token;
-	bool asked;            /* by qmgr: answer it */
-	bool forced;           /* REMOVE: whatever its recipients' state */
+	bool asked;  /* by qmgr: answer it */
+	bool forced; /* REMOVE: whatever its recipients' state */
 	/* where the message is, for LOAD, UPDATE, REMOVE, VOID, SET_ASIDE */
 	bool in_file, named, unsure; /* unsure: its content is to be verified */
 	struct ticket place;
-	struct arena *arena;   /* of what follows */
+	struct arena *arena;         /* of what follows */
 	struct spool_update *change; /* UPDATE */
-	struct pending *pending;     /* UPDATE: to be folded in; the entry's, which is busy until the answer */
-	struct stretch *stretches;   /* LOOK, GAP */
+	struct pending *pending;   /* UPDATE: to be folded in; the entry's, which is busy until the answer */
+	struct stretch *stretches; /* LOOK, GAP */
 	size_t nstretches;
 	bool all;
-	uint64_t *serials;     /* READ */
+	uint64_t *serials; /* READ */
 	size_t nserials;
-	uint32_t number;       /* RECYCLE, RECYCLE_LOG */
+	uint32_t number; /* RECYCLE, RECYCLE_LOG */
 	uint32_t id;
 	/* the answer */
-	bool ok, gone;         /* gone: there is no such message any more */
+	bool ok, gone; /* gone: there is no such message any more */
 	struct spool_envelope *env;
-	struct salt salt;      /* RECYCLE: the new one */
+	struct salt salt; /* RECYCLE: the new one */
 	uint32_t rounds;
-	bool moved;            /* UPDATE: it lives in a file now */
-	bool rewritten;        /* UPDATE: its file was written anew */
+	bool moved;                /* UPDATE: it lives in a file now */
+	bool rewritten;            /* UPDATE: its file was written anew */
 	struct message_file *file; /* the mover's, on the way */
 	struct ost_why why;
 };
 
-enum news_kind { NEWS_JOB, NEWS_SEGMENT, NEWS_FILES, NEWS_NAMES, NEWS_LOG, NEWS_JOURNAL, NEWS_SCANNED, NEWS_TICK };
+enum news_kind {
+	NEWS_JOB,
+	NEWS_SEGMENT,
+	NEWS_FILES,
+	NEWS_NAMES,
+	NEWS_LOG,
+	NEWS_JOURNAL,
+	NEWS_SCANNED,
+	NEWS_TICK
+};
 
 struct news {
 	struct news *next;
 	enum news_kind kind;
-	struct job *job;        /* JOB */
+	struct job *job; /* JOB */
 	/* SEGMENT: what it is now; with the messages in it. FILES: messages alone */
 	struct segment_header header;
 	struct stretch read;
 	bool locked, unreadable;
 	struct found *found;
 	size_t nfound;
-	uint64_t *serials;      /* NAMES: all message files there are, in pieces */
+	uint64_t *serials; /* NAMES: all message files there are, in pieces */
 	size_t nserials;
 	/* LOG: results and voids that were read in it */
 	struct pending *results; /* each with its serial in the row */
 	struct spool_void *voids;
 	size_t nvoids;
-	bool scanning;          /* LOG: part of the first scan: refs alone */
+	bool scanning; /* LOG: part of the first scan: refs alone */
 	struct arena *arena;
 };
 
 /* The two queues. */
 struct post;
 struct post *post_new(void);
-void post_free(struct post **); /* with all that is still in it */
+void post_free(struct post **);   /* with all that is still in it */
 int post_fd(const struct post *); /* readable while there is news */
 void post_job(struct post *, struct job *);
-/* Waits for jobs, at most until `deadline` (clock_mono); takes all of them, in order. NULL: the time has come. */
+/* Waits for jobs, at most until `deadline` (clock_mono); takes all of them, in order. NULL: the time has
+ * come. */
 struct job *post_take_jobs(struct post *, int64_t deadline);
 struct job *post_take_jobs_at_once(struct post *); /* those that are there; NULL: none */
-void post_news(struct post *, struct news *); /* waits while much news is unread */
-struct news *post_take_news(struct post *);   /* all, in order; NULL: none */
-bool post_wait_news(struct post *);           /* until there is some */
+void post_news(struct post *, struct news *);      /* waits while much news is unread */
+struct news *post_take_news(struct post *);        /* all, in order; NULL: none */
+bool post_wait_news(struct post *);                /* until there is some */
 
 struct job *job_new(enum job_kind);
 void job_free(struct job *);

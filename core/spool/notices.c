@@ -59,7 +59,8 @@ void notices_free(struct notices **np)
 	struct subject *s, *next;
 	if (!n)
 		return;
-	HASH_ITER(hh, n->subjects, s, next) {
+	HASH_ITER(hh, n->subjects, s, next)
+	{
 		for (struct notice *x = s->notices, *after; x; x = after) {
 			after = x->next;
 			forget(n, x);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Notices that are in the spool, by what they are about: so that one is stored once, and does not leave before the message
- * it is about knows of it. */
+ * Notices that are in the spool, by what they are about: so that one is stored once, and does not leave
+ * before the message it is about knows of it. */
 #ifndef SPOOL_NOTICES_H
 #define SPOOL_NOTICES_H
 

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Serials as the queue ids that people and log tools see. A serial is first mixed (reversibly), so that ids that follow
- * each other look different and do not tell a client how much mail passes here. */
+ * Serials as the queue ids that people and log tools see. A serial is first mixed (reversibly), so that ids
+ * that follow each other look different and do not tell a client how much mail passes here. */
 #include <stdio.h>
 #include <string.h>
 
 #include "spool/message.h"
 
-/* The long form: Postfix has six base-52 digits or more of seconds, four of microseconds, 'z', and base-51 digits of an
- * inode. Ours has the mixed serial in the same shape. The digits are Postfix's: no vowels, no words. */
+/* The long form: Postfix has six base-52 digits or more of seconds, four of microseconds, 'z', and base-51
+ * digits of an inode. Ours has the mixed serial in the same shape. The digits are Postfix's: no vowels, no
+ * words. */
 static const char digits52[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
 enum { SHORT_BITS = 40, SHORT_DIGITS = 10, WIDE_DIGITS = 16, LONG_HEAD = 10, LONG_TAIL = 4 };
 #define SHORT_MASK ((UINT64_C(1) << SHORT_BITS) - 1)
-#define MIX        UINT64_C(0x9e3779b97f4a7c15) /* odd: multiplying by it has an inverse modulo every power of two */
+#define MIX                                                                                                  \
+	UINT64_C(0x9e3779b97f4a7c15) /* odd: multiplying by it has an inverse modulo every power of two      \
+				      */
 
 /* The inverse of an odd number modulo 2^64. */
 static uint64_t inverse(uint64_t odd)
@@ -64,8 +67,8 @@ static bool get_digits(const char *at, size_t n, unsigned base, uint64_t *v)
 	return true;
 }
 
-/* 52^10 is more than 2^56: the upper 56 bits stand before the 'z', the lower 8 behind it, with two more digits that make
- * the tail as long as an inode's. */
+/* 52^10 is more than 2^56: the upper 56 bits stand before the 'z', the lower 8 behind it, with two more
+ * digits that make the tail as long as an inode's. */
 static void long_text(char *text, uint64_t serial)
 {
 	uint64_t v = mix(serial, 64);
@@ -109,8 +112,8 @@ bool queue_id_parse(const char *text, uint64_t *serial)
 	if (len == SHORT_DIGITS || len == WIDE_DIGITS)
 		return parse_short(text, len, serial) && *serial != 0;
 	if (len != LONG_HEAD + 1 + LONG_TAIL || text[LONG_HEAD] != 'z' ||
-	    !get_digits(text, LONG_HEAD, 52, &head) || !get_digits(text + LONG_HEAD + 1, LONG_TAIL, 51, &tail) ||
-	    head >> 56 || tail > 0xff)
+	    !get_digits(text, LONG_HEAD, 52, &head) ||
+	    !get_digits(text + LONG_HEAD + 1, LONG_TAIL, 51, &tail) || head >> 56 || tail > 0xff)
 		return false;
 	*serial = unmix(head << 8 | tail, 64);
 	return *serial != 0;

@@ -55,11 +55,13 @@ void record_head_put(char head[RECORD_HEAD], const struct record_head *h, const 
 /* Are the lengths such that a reader may add them up? */
 static bool lengths_fit(const struct record_head *h)
 {
-	return h->content_off >= RECORD_HEAD && h->content_off <= 1u << 20 && h->prefix_len <= h->content_len &&
-	       h->content_len <= (uint64_t)1 << 60 && h->body_len <= RECORD_BODY_MAX;
+	return h->content_off >= RECORD_HEAD && h->content_off <= 1u << 20 &&
+	       h->prefix_len <= h->content_len && h->content_len <= (uint64_t)1 << 60 &&
+	       h->body_len <= RECORD_BODY_MAX;
 }
 
-enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct salt *salt, struct record_head *h)
+enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct salt *salt,
+				    struct record_head *h)
 {
 	struct wire w;
 	memcpy(&w, head, sizeof w);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The head of a record, the same in journal segments, result logs and message files.
  *
- * A record is a head of 128 bytes, content (a message's, else none), and a body of TLV fields (envelope, update, results,
- * voids; spool/envelope.h). The sums of content and body stand in the head; the sum of the head is keyed with the salt of
- * the segment or file, so a head that verifies vouches for all three. All numbers are little-endian. */
+ * A record is a head of 128 bytes, content (a message's, else none), and a body of TLV fields (envelope,
+ * update, results, voids; spool/envelope.h). The sums of content and body stand in the head; the sum of the
+ * head is keyed with the salt of the segment or file, so a head that verifies vouches for all three. All
+ * numbers are little-endian. */
 #ifndef SPOOL_RECORD_H
 #define SPOOL_RECORD_H
 
@@ -15,8 +16,8 @@
 
 enum {
 	RECORD_HEAD = 128,
-	RECORD_ALIGN = 8,       /* the next record of a batch starts at a multiple of this … */
-	RECORD_BORDER = 4096,   /* … and a batch at a multiple of this */
+	RECORD_ALIGN = 8,     /* the next record of a batch starts at a multiple of this … */
+	RECORD_BORDER = 4096, /* … and a batch at a multiple of this */
 	RECORD_VERSION = 1,
 	RECORD_BODY_MAX = 512 * 1024 * 1024, /* what a reader takes into memory */
 };
@@ -37,7 +38,7 @@ struct record_head {
 	uint32_t content_off; /* from the head to the content, at least RECORD_HEAD */
 	uint32_t prefix_len;  /* that much of the content was put in front last: its sum comes last */
 	uint64_t content_len;
-	uint32_t body_len;    /* the body follows the content */
+	uint32_t body_len; /* the body follows the content */
 	struct sum content_sum, body_sum;
 };
 

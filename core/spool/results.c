@@ -142,8 +142,8 @@ void spool_results_submit(struct spool_results *r, const struct spool_result *re
 }
 
 /* The same for voids. */
-static void submit_voids(struct spool_results *r, const struct spool_void *voids, size_t n, spool_result_done_fn *done,
-			 void *ctx)
+static void submit_voids(struct spool_results *r, const struct spool_void *voids, size_t n,
+			 spool_result_done_fn *done, void *ctx)
 {
 	CHECK_MAGIC(r, RESULTS_MAGIC);
 	struct job *j = new_job(done, ctx);
@@ -188,18 +188,22 @@ static bool wait_for(struct waiter *w, struct ost_why *why)
 	return w->ok || why_set(why, "the result log could not be written");
 }
 
-bool spool_results_append(struct spool_results *r, const struct spool_result *results, size_t n, struct buf *receipt,
-			  struct ost_why *why)
+bool spool_results_append(struct spool_results *r, const struct spool_result *results, size_t n,
+			  struct buf *receipt, struct ost_why *why)
 {
-	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .receipt = receipt };
+	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER,
+			    .changed = PTHREAD_COND_INITIALIZER,
+			    .receipt = receipt };
 	spool_results_submit(r, results, n, wake, &w);
 	return wait_for(&w, why);
 }
 
-bool results_append_voids(struct spool_results *r, const struct spool_void *voids, size_t n, struct buf *receipt,
-			  struct ost_why *why)
+bool results_append_voids(struct spool_results *r, const struct spool_void *voids, size_t n,
+			  struct buf *receipt, struct ost_why *why)
 {
-	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .receipt = receipt };
+	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER,
+			    .changed = PTHREAD_COND_INITIALIZER,
+			    .receipt = receipt };
 	submit_voids(r, voids, n, wake, &w);
 	return wait_for(&w, why);
 }

@@ -10,7 +10,7 @@
 struct walk {
 	struct scan *scan;
 	const char *bytes;
-	uint64_t end;      /* of the bytes, as an offset in the segment */
+	uint64_t end; /* of the bytes, as an offset in the segment */
 	uint64_t at;
 	uint64_t bad_from; /* the first byte that verified as nothing; 0: none since the last good record */
 	uint64_t bad_to;   /* what of it is surely of this life; 0: nothing */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Reading a segment back, record by record. A bad record does not end it: the scan goes on at the next 4 KiB border that
- * verifies with this life's salt and a higher sequence, and tells what it passed over. */
+ * Reading a segment back, record by record. A bad record does not end it: the scan goes on at the next 4 KiB
+ * border that verifies with this life's salt and a higher sequence, and tells what it passed over. */
 #ifndef SPOOL_SCAN_H
 #define SPOOL_SCAN_H
 
@@ -8,11 +8,11 @@
 
 struct scan {
 	const struct segment_header *header;
-	bool live;                /* its writer is at work: what follows the last good record may be half written */
-	uint64_t from, sequence;  /* start here, behind the record with this number */
-	uint64_t to;              /* and end here at the latest; 0: the segment's end */
-	/* A record that verifies, content and body included; its bytes are valid during the call. `foreign`: of a later
-	 * format, known by its head alone. */
+	bool live; /* its writer is at work: what follows the last good record may be half written */
+	uint64_t from, sequence; /* start here, behind the record with this number */
+	uint64_t to;             /* and end here at the latest; 0: the segment's end */
+	/* A record that verifies, content and body included; its bytes are valid during the call. `foreign`:
+	 * of a later format, known by its head alone. */
 	void (*record)(void *ctx, const struct record_head *, const char *bytes, bool foreign);
 	/* Bytes of this life that verify as nothing. */
 	void (*hole)(void *ctx, uint64_t from, const char *bytes, uint64_t len);
@@ -23,7 +23,8 @@ struct scan {
 
 /* `bytes` are those of the file from s->from on, `len` of them. */
 void scan_bytes(struct scan *s, const char *bytes, uint64_t len);
-/* Does a record seem to follow, in a segment that has been read up to here? For those whose writer is at work. */
+/* Does a record seem to follow, in a segment that has been read up to here? For those whose writer is at
+ * work. */
 bool scan_more(int fd, const struct segment_header *, uint64_t read_to);
 /* Reads the bytes as well. False: they could not be read. */
 bool scan_segment(int fd, struct scan *s, struct ost_why *);

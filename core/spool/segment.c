@@ -97,8 +97,9 @@ bool segment_read_header(int fd, struct segment_header *h, struct ost_why *why)
 
 bool segment_read_settled(int fd, struct segment_header *h, bool *locked, struct ost_why *why)
 {
-	/* The lock is taken before the header says USED, and let go after its last change: so the header first, to know
-	 * that there was a writer, then the lock, to know that it is gone, then the header again, as it left it. */
+	/* The lock is taken before the header says USED, and let go after its last change: so the header
+	 * first, to know that there was a writer, then the lock, to know that it is gone, then the header
+	 * again, as it left it. */
 	bool ok = segment_read_header(fd, h, why);
 	*locked = sys_locked_by_other(fd);
 	return ok && (*locked || h->state != SEGMENT_USED || segment_read_header(fd, h, why));
@@ -137,7 +138,8 @@ static enum segment_got failed(struct ost_why *why, const char *what, const char
 }
 
 /* Makes a new segment, under another name until it is whole. The lock is held from the beginning. */
-static enum segment_got make(const struct segment_family *f, uint32_t number, struct segment *s, struct ost_why *why)
+static enum segment_got make(const struct segment_family *f, uint32_t number, struct segment *s,
+			     struct ost_why *why)
 {
 	char name[SEGMENT_NAME], fresh[SEGMENT_NAME + 8];
 	snprintf(fresh, sizeof fresh, "%s.new", segment_name(name, number));
@@ -146,11 +148,13 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 		return SEGMENT_NONE_FREE;
 	if (fd < 0)
 		return failed(why, "creating", name);
-	struct segment_header h = { .kind = f->kind, .number = number, .size = f->size, .state = SEGMENT_USED };
+	struct segment_header h = {
+		.kind = f->kind, .number = number, .size = f->size, .state = SEGMENT_USED
+	};
 	bool ok = sys_lock(fd) && salt_draw(&h.salt) && write_zeros(f, fd) && write_header(f, fd, &h) &&
 		  sys_fsync(f->sys, fd) && sys_link(f->sys, f->dir, fresh, f->dir, name);
-	/* EEXIST: made by somebody else since we looked: never replace it. EAGAIN, EACCES, ENOENT: the keeper took our file
-	 * for a dead writer's in the moment before the lock. */
+	/* EEXIST: made by somebody else since we looked: never replace it. EAGAIN, EACCES, ENOENT: the keeper
+	 * took our file for a dead writer's in the moment before the lock. */
 	bool raced = !ok && (errno == EEXIST || errno == ENOENT || errno == EAGAIN || errno == EACCES);
 	enum segment_got got = ok || raced ? SEGMENT_NONE_FREE : failed(why, "making", name);
 	bool gone = sys_unlink(f->sys, f->dir, fresh) || (raced && errno == ENOENT);
@@ -171,12 +175,13 @@ static bool is_free(const struct segment_family *f, int fd, uint32_t number, str
 {
 	struct stat st;
 	return segment_read_header(fd, h, NULL) && h->state == SEGMENT_FREE && h->kind == f->kind &&
-	       h->number == number && fstat(fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size >= h->size;
+	       h->number == number && fstat(fd, &st) == 0 && st.st_nlink > 0 &&
+	       (uint64_t)st.st_size >= h->size;
 }
 
 /* Takes one segment if it is there and free. */
-static enum segment_got take_one(const struct segment_family *f, uint32_t number, struct segment *s, bool *missing,
-				 struct ost_why *why)
+static enum segment_got take_one(const struct segment_family *f, uint32_t number, struct segment *s,
+				 bool *missing, struct ost_why *why)
 {
 	char name[SEGMENT_NAME];
 	int fd = openat(f->dir, segment_name(name, number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -200,10 +205,10 @@ static enum segment_got take_one(const struct segment_family *f, uint32_t number
 	return got;
 }
 
-/* Looks for a free one among [from, to]. Stops at the first number that is not there: numbers have no holes but those
- * that make() fills. Answers the outcome, and the missing number, if any. */
-static enum segment_got take_between(const struct segment_family *f, uint32_t from, uint32_t to, struct segment *s,
-				     uint32_t *missing_number, struct ost_why *why)
+/* Looks for a free one among [from, to]. Stops at the first number that is not there: numbers have no holes
+ * but those that make() fills. Answers the outcome, and the missing number, if any. */
+static enum segment_got take_between(const struct segment_family *f, uint32_t from, uint32_t to,
+				     struct segment *s, uint32_t *missing_number, struct ost_why *why)
 {
 	enum segment_got worst = SEGMENT_NONE_FREE;
 	for (uint32_t number = from; number <= to; number++) {
@@ -236,7 +241,8 @@ static enum segment_got make_from(const struct segment_family *f, uint32_t numbe
 	return SEGMENT_NONE_FREE;
 }
 
-enum segment_got segment_take(const struct segment_family *f, uint32_t *next, struct segment *s, struct ost_why *why)
+enum segment_got segment_take(const struct segment_family *f, uint32_t *next, struct segment *s,
+			      struct ost_why *why)
 {
 	uint32_t missing = 0;
 	enum segment_got got = take_between(f, *next + 1, f->count, s, &missing, why);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Segments: files of one size, written with zeros once and then recycled, that hold the journal and the result logs.
+ * Segments: files of one size, written with zeros once and then recycled, that hold the journal and the
+ * result logs.
  *
- * The first 4 KiB hold the header twice (offsets 0 and 2048), written in turn, each with an epoch and a sum: the good one
- * with the higher epoch counts. Who holds the lock of a USED segment appends to it; a FREE one is taken under the lock. */
+ * The first 4 KiB hold the header twice (offsets 0 and 2048), written in turn, each with an epoch and a sum:
+ * the good one with the higher epoch counts. Who holds the lock of a USED segment appends to it; a FREE one
+ * is taken under the lock. */
 #ifndef SPOOL_SEGMENT_H
 #define SPOOL_SEGMENT_H
 
@@ -45,19 +47,22 @@ bool segment_parse_name(const char *name, uint32_t *number);
 /* False: neither copy is good (why says so), or it could not be read. */
 bool segment_read_header(int fd, struct segment_header *, struct ost_why *);
 
-/* The header, and whether somebody holds the segment. When nobody does, the header is the last word of a writer that is
- * gone. */
+/* The header, and whether somebody holds the segment. When nobody does, the header is the last word of a
+ * writer that is gone. */
 bool segment_read_settled(int fd, struct segment_header *, bool *locked, struct ost_why *);
 
 enum segment_got { SEGMENT_GOT, SEGMENT_NONE_FREE, SEGMENT_NO_SPACE, SEGMENT_ERROR };
 /* Takes a free segment, looking from *next on (which is moved), or makes a new one. */
-enum segment_got segment_take(const struct segment_family *, uint32_t *next, struct segment *, struct ost_why *);
-/* The writer is through with it: notes the end (not synced: who reads on past it finds nothing) and lets the lock go. */
+enum segment_got segment_take(const struct segment_family *, uint32_t *next, struct segment *,
+			      struct ost_why *);
+/* The writer is through with it: notes the end (not synced: who reads on past it finds nothing) and lets the
+ * lock go. */
 void segment_close(const struct segment_family *, struct segment *);
-/* A sync failed: the end is put before the batch at s->tail, durably, and the segment closed. False: not even that. */
+/* A sync failed: the end is put before the batch at s->tail, durably, and the segment closed. False: not even
+ * that. */
 bool segment_cut(const struct segment_family *, struct segment *, struct ost_why *);
-/* Everything in it is forgotten: a new salt, durable. fd is open for writing; *h is the new header. Takes the lock for the
- * while; false also when somebody holds it. */
+/* Everything in it is forgotten: a new salt, durable. fd is open for writing; *h is the new header. Takes the
+ * lock for the while; false also when somebody holds it. */
 bool segment_recycle(const struct segment_family *, int fd, struct segment_header *h, struct ost_why *);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Serials. The file `serial` holds, twice, the first number that no process has reserved. A process reserves a block by
- * moving that number on, durably, under the file's lock; what it does not use of its block is never used. */
+ * Serials. The file `serial` holds, twice, the first number that no process has reserved. A process reserves
+ * a block by moving that number on, durably, under the file's lock; what it does not use of its block is
+ * never used. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,8 @@ static bool advance(struct spool *s, uint64_t by, uint64_t least, uint64_t *was,
 		if (*was < least)
 			*was = least;
 		wire_put(&w, *was + by);
-		ok = (sys_pwrite(&s->sys, fd, &w, sizeof w, turn ? COPY_AT : 0) && sys_datasync(&s->sys, fd)) ||
+		ok = (sys_pwrite(&s->sys, fd, &w, sizeof w, turn ? COPY_AT : 0) &&
+		      sys_datasync(&s->sys, fd)) ||
 		     why_errno(why, "writing the serial file");
 	}
 	io_close(&fd); /* keeps errno: the caller may want to know that the disk is full */

@@ -103,19 +103,26 @@ struct spool *spool_open(const char *path, const struct spool_options *options, 
 	struct spool *s = new_spool(path, options);
 	bool ok = open_folders(s, why);
 #ifdef OST_FAULT_INJECTION
-	ok = ok && (sys_fault_from_environment(&s->sys) || why_set(why, "OST_SPOOL_FAULT is not STEP:N:ACTION"));
+	ok = ok &&
+	     (sys_fault_from_environment(&s->sys) || why_set(why, "OST_SPOOL_FAULT is not STEP:N:ACTION"));
 #endif
 	if (!ok)
 		spool_close(&s);
 	if (!s)
 		return NULL;
 	s->journal_family = (struct segment_family){
-		.sys = &s->sys, .dir = s->journal, .kind = SEGMENT_JOURNAL,
-		.size = s->options.segment_size, .count = (uint32_t)s->options.segment_count,
+		.sys = &s->sys,
+		.dir = s->journal,
+		.kind = SEGMENT_JOURNAL,
+		.size = s->options.segment_size,
+		.count = (uint32_t)s->options.segment_count,
 	};
 	s->results_family = (struct segment_family){
-		.sys = &s->sys, .dir = s->results, .kind = SEGMENT_RESULTS,
-		.size = RESULT_SEGMENT_SIZE, .count = RESULT_SEGMENTS_MAX,
+		.sys = &s->sys,
+		.dir = s->results,
+		.kind = SEGMENT_RESULTS,
+		.size = RESULT_SEGMENT_SIZE,
+		.count = RESULT_SEGMENTS_MAX,
 	};
 	return s;
 }
@@ -166,7 +173,8 @@ static void look_for_room(struct spool *s)
 	if (!s->room_known)
 		return;
 	s->room_bytes = (uint64_t)v.f_bavail * v.f_frsize;
-	s->room_inodes = v.f_files == 0 || v.f_favail >= MIN_INODES; /* 0: a file system that does not count them */
+	s->room_inodes =
+		v.f_files == 0 || v.f_favail >= MIN_INODES; /* 0: a file system that does not count them */
 }
 
 enum spool_outcome spool_has_room(struct spool *s, uint64_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Checksums of the spool: XXH3 with 128 bits. A record's head is keyed with the salt of its home, which a sender of mail
- * never sees, so that nothing inside a message passes for a record. */
+ * Checksums of the spool: XXH3 with 128 bits. A record's head is keyed with the salt of its home, which a
+ * sender of mail never sees, so that nothing inside a message passes for a record. */
 #ifndef SPOOL_SUM_H
 #define SPOOL_SUM_H
 
@@ -22,7 +22,7 @@ static inline bool sum_equal(struct sum a, struct sum b)
 	return a.lo == b.lo && a.hi == b.hi;
 }
 
-bool salt_draw(struct salt *); /* getrandom(2); false: errno */
+bool salt_draw(struct salt *);         /* getrandom(2); false: errno */
 uint32_t salt_id(const struct salt *); /* a short name of the salt that tells nothing of it; never 0 */
 static inline bool salt_equal(const struct salt *a, const struct salt *b)
 {

@@ -28,7 +28,8 @@ int sys_create(const struct sys *s, int dir, const char *name, bool readable)
 {
 	if (!step(s, &(struct sys_call){ .step = SYS_CREATE, .fd = dir, .name = name }, NULL))
 		return -1;
-	return openat(dir, name, (readable ? O_RDWR : O_WRONLY) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(dir, name, (readable ? O_RDWR : O_WRONLY) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		      0600);
 }
 
 /* A death in the middle of a write: the first half is there. */
@@ -51,7 +52,8 @@ bool sys_pwritev(const struct sys *s, int fd, struct iovec *iov, int count, uint
 		bool torn = false;
 		for (int i = 0; i < count; i++)
 			total += iov[i].iov_len;
-		if (!step(s, &(struct sys_call){ .step = SYS_WRITE, .fd = fd, .at = at, .len = total }, &torn))
+		if (!step(s, &(struct sys_call){ .step = SYS_WRITE, .fd = fd, .at = at, .len = total },
+			  &torn))
 			return false;
 		if (torn)
 			write_half_and_die(fd, iov, count, total, at);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every step by which this folder changes the disk. Each passes one hook first, with which tests stop, fail or kill the
- * code at the nth step. Without a hook (always, outside tests) a step is the system call and nothing else. */
+ * Every step by which this folder changes the disk. Each passes one hook first, with which tests stop, fail
+ * or kill the code at the nth step. Without a hook (always, outside tests) a step is the system call and
+ * nothing else. */
 #ifndef SPOOL_SYS_H
 #define SPOOL_SYS_H
 
@@ -10,18 +11,28 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-enum sys_step { SYS_CREATE, SYS_WRITE, SYS_SYNC, SYS_SYNC_FOLDER, SYS_RENAME, SYS_LINK, SYS_UNLINK, SYS_TRUNCATE };
+enum sys_step {
+	SYS_CREATE,
+	SYS_WRITE,
+	SYS_SYNC,
+	SYS_SYNC_FOLDER,
+	SYS_RENAME,
+	SYS_LINK,
+	SYS_UNLINK,
+	SYS_TRUNCATE
+};
 
 struct sys_call {
 	enum sys_step step;
-	int fd;               /* the file; for a name the folder it is in */
-	const char *name;     /* of CREATE, RENAME (from), LINK (from), UNLINK */
+	int fd;           /* the file; for a name the folder it is in */
+	const char *name; /* of CREATE, RENAME (from), LINK (from), UNLINK */
 	int to_fd;
-	const char *to;       /* of RENAME, LINK */
-	uint64_t at, len;     /* of WRITE; of TRUNCATE the new length in at */
+	const char *to;   /* of RENAME, LINK */
+	uint64_t at, len; /* of WRITE; of TRUNCATE the new length in at */
 };
 
-/* Answers 0 to go on, an errno value to fail with, or SYS_TORN: write the first half, then die. May end the process. */
+/* Answers 0 to go on, an errno value to fail with, or SYS_TORN: write the first half, then die. May end the
+ * process. */
 typedef int sys_hook(void *ctx, const struct sys_call *);
 enum { SYS_TORN = -1 };
 
@@ -31,9 +42,11 @@ struct sys {
 };
 
 /* All answer as the system call does, true or a descriptor for success, with errno otherwise. */
-/* O_EXCL, 0600; readable as well, or for writing alone (a sandboxed writer may not read message files); -1. */
+/* O_EXCL, 0600; readable as well, or for writing alone (a sandboxed writer may not read message files); -1.
+ */
 int sys_create(const struct sys *, int dir, const char *name, bool readable);
-bool sys_pwritev(const struct sys *, int fd, struct iovec *iov, int count, uint64_t at); /* all of it; changes iov */
+bool sys_pwritev(const struct sys *, int fd, struct iovec *iov, int count,
+		 uint64_t at); /* all of it; changes iov */
 bool sys_pwrite(const struct sys *, int fd, const void *p, size_t n, uint64_t at);
 bool sys_datasync(const struct sys *, int fd);
 bool sys_fsync(const struct sys *, int fd);
@@ -43,8 +56,8 @@ bool sys_link(const struct sys *, int dir, const char *from, int to_dir, const c
 bool sys_unlink(const struct sys *, int dir, const char *name);
 bool sys_truncate(const struct sys *, int fd, uint64_t len);
 
-/* Exclusive lock of the open file description, without waiting: it goes with the last descriptor. False: another has it
- * (errno EAGAIN), or an error. */
+/* Exclusive lock of the open file description, without waiting: it goes with the last descriptor. False:
+ * another has it (errno EAGAIN), or an error. */
 bool sys_lock(int fd);
 bool sys_locked_by_other(int fd); /* does somebody else hold it now? */
 

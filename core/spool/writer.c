@@ -43,18 +43,23 @@ void spool_writer_report(struct spool_writer *w, struct buf *hint)
 	struct append_place p = append_where(w->append);
 	if (p.number == 0)
 		return;
-	struct hint_batch b = { .number = p.number, .salt = p.salt, .start = p.end, .end = p.end,
+	struct hint_batch b = { .number = p.number,
+				.salt = p.salt,
+				.start = p.end,
+				.end = p.end,
 				.first_sequence = p.sequence + 1 };
 	tlv_put(hint, HINT_BATCH, 0, &b, sizeof b);
 }
 
-/* ---- hints ------------------------------------------------------------------------------------------------------ */
+/* ---- hints ----------------------------------------------------------------------------------- */
 
 /* One message's part of a hint. */
 static void put_message(struct buf *hint, const struct spool_draft *d)
 {
 	size_t mark = tlv_open(hint, HINT_MESSAGE, 0);
-	struct hint_message m = { .serial = d->serial, .at = d->item.head.at, .length = (uint32_t)d->item.len };
+	struct hint_message m = { .serial = d->serial,
+				  .at = d->item.head.at,
+				  .length = (uint32_t)d->item.len };
 	buf_add(hint, &m, sizeof m);
 	if (d->body_len <= HINT_ENVELOPE_MAX)
 		buf_add(hint, d->text.data + d->body_at, d->body_len);
@@ -66,8 +71,11 @@ static void hint_batch(struct spool_writer *w, const struct append_batch *b)
 {
 	struct buf hint = BUF_INIT;
 	for (const struct append_item *i = b->items; i;) {
-		struct hint_batch part = { .number = b->number, .salt = b->salt, .start = i->head.at,
-					   .end = b->end, .first_sequence = i->head.sequence };
+		struct hint_batch part = { .number = b->number,
+					   .salt = b->salt,
+					   .start = i->head.at,
+					   .end = b->end,
+					   .first_sequence = i->head.sequence };
 		buf_truncate(&hint, 0);
 		tlv_put(&hint, HINT_BATCH, 0, &part, sizeof part);
 		for (; i && hint.len < HINT_MAX - HINT_ENVELOPE_MAX - 128; i = i->next) {
@@ -97,7 +105,7 @@ void writer_hint_file(struct spool_writer *w, uint64_t serial, const char *body,
 	buf_free(&hint);
 }
 
-/* ---- the journal's answers -------------------------------------------------------------------------------------- */
+/* ---- the journal's answers ------------------------------------------------------------------- */
 
 /* Ends a draft. */
 static void answer(struct spool_draft *d, enum spool_outcome outcome)
@@ -154,7 +162,7 @@ static void batch_done(void *ctx, const struct append_batch *b)
 	}
 }
 
-/* ---- committing ------------------------------------------------------------------------------------------------- */
+/* ---- committing ------------------------------------------------------------------------------ */
 
 /* Commits a message that is in a file already. */
 static enum spool_outcome commit_file(struct spool_draft *d, const struct spool_envelope *env)
@@ -171,7 +179,8 @@ static enum spool_outcome commit_file(struct spool_draft *d, const struct spool_
 	return ok ? SPOOL_STORED : spool_outcome_of_errno(error);
 }
 
-void spool_draft_commit(struct spool_draft **dp, const struct spool_envelope *env, spool_done_fn *done, void *ctx)
+void spool_draft_commit(struct spool_draft **dp, const struct spool_envelope *env, spool_done_fn *done,
+			void *ctx)
 {
 	struct spool_draft *d = *dp;
 	CHECK_MAGIC(d, DRAFT_MAGIC);

@@ -2,8 +2,8 @@
  * How fast the spool is by itself. Not a test.
  *
  * spool-bench FOLDER store [THREADS [MESSAGES [BYTES]]]   commits by many threads, each waiting for its own
- * spool-bench FOLDER index MESSAGES                        memory and time of a keeper that finds so many message files
- * The folder is made, and stays. */
+ * spool-bench FOLDER index MESSAGES                        memory and time of a keeper that finds so many
+ * message files The folder is made, and stays. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,8 +27,12 @@ static const struct spool_envelope envelope = {
 	.arrival = 1700000000000000,
 	.sender = "sender@example.com",
 	.message_id = "<20240101000000.12345@client.example.com>",
-	.client = { .name = "client.example.com", .address = "192.0.2.17", .port = "43210", .proto = "ESMTP",
-		    .helo = "client.example.com", .reverse_name = "client.example.com" },
+	.client = { .name = "client.example.com",
+		    .address = "192.0.2.17",
+		    .port = "43210",
+		    .proto = "ESMTP",
+		    .helo = "client.example.com",
+		    .reverse_name = "client.example.com" },
 	.rewrite_context = "remote",
 	.rcpts = &rcpt,
 	.nrcpts = 1,
@@ -57,10 +61,12 @@ static double cpu_us(void)
 {
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-/* All threads store their share. Segments are made before the clock starts, so that only recycled ones are measured. */
+/* All threads store their share. Segments are made before the clock starts, so that only recycled ones are
+ * measured. */
 static int store(const char *path, size_t threads, size_t messages, size_t bytes)
 {
 	struct ost_why why;
@@ -90,8 +96,10 @@ static int store(const char *path, size_t threads, size_t messages, size_t bytes
 		failed += sources[i].failed;
 	}
 	double n = (double)(messages / threads * threads), wall = (double)(clock_mono() - start);
-	printf("%zu threads, %.0f messages of %zu bytes: %.0f a second, %.1f us of wall clock and %.1f us of CPU each, "
-	       "%zu failed\n", threads, n, bytes, n / wall * 1e6, wall / n, (cpu_us() - cpu) / n, failed);
+	printf("%zu threads, %.0f messages of %zu bytes: %.0f a second, %.1f us of wall clock and %.1f us of "
+	       "CPU each, "
+	       "%zu failed\n",
+	       threads, n, bytes, n / wall * 1e6, wall / n, (cpu_us() - cpu) / n, failed);
 	spool_writer_close(&w);
 	spool_close(&s);
 	free(sources);
@@ -99,7 +107,8 @@ static int store(const char *path, size_t threads, size_t messages, size_t bytes
 	return failed > 0;
 }
 
-/* ---- the keeper ------------------------------------------------------------------------------------------------- */
+/* ---- the keeper
+ * ------------------------------------------------------------------------------------------------- */
 
 struct counts {
 	size_t found;
@@ -173,7 +182,8 @@ static size_t number(int argc, char **argv, int n, size_t otherwise)
 int main(int argc, char **argv)
 {
 	if (argc >= 3 && strcmp(argv[2], "store") == 0)
-		return store(argv[1], number(argc, argv, 3, 50), number(argc, argv, 4, 100000), number(argc, argv, 5, 4096));
+		return store(argv[1], number(argc, argv, 3, 50), number(argc, argv, 4, 100000),
+			     number(argc, argv, 5, 4096));
 	if (argc >= 4 && strcmp(argv[2], "index") == 0)
 		return index_many(argv[1], number(argc, argv, 3, 0));
 	fprintf(stderr, "usage: spool-bench FOLDER store [THREADS [MESSAGES [BYTES]]] | index MESSAGES\n");

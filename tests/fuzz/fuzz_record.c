@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The spool's parsers: bodies, heads, segments and message files. The first byte says which. What a parser accepts must
- * come out the same when it is written and read again. */
+ * The spool's parsers: bodies, heads, segments and message files. The first byte says which. What a parser
+ * accepts must come out the same when it is written and read again. */
 #include <assert.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,9 +60,14 @@ static struct record_head head_from(const char *p, uint64_t at, uint64_t sequenc
 {
 	uint32_t word[4];
 	memcpy(word, p, sizeof word);
-	return (struct record_head){ .kind = word[0] % 7, .serial = word[0], .sequence = sequence, .at = at,
-				     .content_off = word[1] % 4 ? RECORD_HEAD : word[1], .content_len = word[2],
-				     .body_len = word[3] % 3 ? word[3] % 5000 : word[3], .prefix_len = word[2] % 3 };
+	return (struct record_head){ .kind = word[0] % 7,
+				     .serial = word[0],
+				     .sequence = sequence,
+				     .at = at,
+				     .content_off = word[1] % 4 ? RECORD_HEAD : word[1],
+				     .content_len = word[2],
+				     .body_len = word[3] % 3 ? word[3] % 5000 : word[3],
+				     .prefix_len = word[2] % 3 };
 }
 
 static void count_record(void *ctx, const struct record_head *h, const char *bytes, bool foreign)
@@ -89,17 +94,24 @@ static void try_scan(const char *p, size_t n)
 	uint64_t total = 0;
 	memset(bytes, 0, sizeof bytes);
 	memcpy(bytes, p, n < sizeof bytes ? n : sizeof bytes);
-	for (uint64_t at = 0, sequence = 1; at + 24 < n && at < sizeof bytes; at += RECORD_BORDER, sequence++) {
+	for (uint64_t at = 0, sequence = 1; at + 24 < n && at < sizeof bytes;
+	     at += RECORD_BORDER, sequence++) {
 		struct record_head head = head_from(p + at, SEGMENT_HEADER + at, sequence);
-		if (p[at + 16] & 1 && head.content_off + head.content_len + head.body_len <= sizeof bytes - at &&
+		if (p[at + 16] & 1 &&
+		    head.content_off + head.content_len + head.body_len <= sizeof bytes - at &&
 		    head.prefix_len <= head.content_len) {
 			head.content_sum = record_content_sum(head.serial, bytes + at + head.content_off,
 							      head.content_len, head.prefix_len);
-			head.body_sum = record_body_sum(head.serial, bytes + at + record_body_off(&head), head.body_len);
+			head.body_sum = record_body_sum(head.serial, bytes + at + record_body_off(&head),
+							head.body_len);
 		}
 		record_head_put(bytes + at, &head, &salt);
 	}
-	struct scan s = { .header = &h, .live = n & 1, .from = SEGMENT_HEADER, .record = count_record, .hole = count_hole,
+	struct scan s = { .header = &h,
+			  .live = n & 1,
+			  .from = SEGMENT_HEADER,
+			  .record = count_record,
+			  .hole = count_hole,
 			  .ctx = &total };
 	scan_bytes(&s, bytes, sizeof bytes);
 	assert(s.read_to <= SEGMENT_HEADER + sizeof bytes && total <= 2 * sizeof bytes);

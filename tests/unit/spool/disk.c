@@ -18,12 +18,12 @@ enum { ACTS_MAX = 4096, BLOCK = 4096, PATH_MAX_ = 256 };
 
 struct act { /* one step that is not synced */
 	enum sys_step step;
-	bool open;         /* not synced yet */
-	uint64_t inode;    /* of the file; of the folder for names */
+	bool open;                           /* not synced yet */
+	uint64_t inode;                      /* of the file; of the folder for names */
 	char path[PATH_MAX_], to[PATH_MAX_]; /* the file, or the name; RENAME, LINK: the new name */
 	char old[PATH_MAX_];                 /* RENAME: the file that had the new name, kept; or empty */
-	uint64_t at, len, size; /* WRITE, TRUNCATE: what it covers, and the file's size before */
-	size_t bytes;      /* the old content, as an offset in the store */
+	uint64_t at, len, size;              /* WRITE, TRUNCATE: what it covers, and the file's size before */
+	size_t bytes;                        /* the old content, as an offset in the store */
 };
 
 struct disk {
@@ -39,8 +39,8 @@ struct disk {
 
 struct disk *disk_new(const char *spool)
 {
-	struct disk *d = mmap(NULL, sizeof *d + BYTES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-			      -1, 0);
+	struct disk *d = mmap(NULL, sizeof *d + BYTES_MAX, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(d != MAP_FAILED);
 	pthread_mutex_init(&d->lock, NULL);
 	snprintf(d->keep, sizeof d->keep, "%s/keep", spool);
@@ -153,7 +153,8 @@ static void note(struct disk *d, const struct sys_call *c)
 	case SYS_TRUNCATE: {
 		struct stat st;
 		assert(fstat(c->fd, &st) == 0);
-		note_content(d, a, c->fd, c->at, (uint64_t)st.st_size > c->at ? (uint64_t)st.st_size - c->at : 0);
+		note_content(d, a, c->fd, c->at,
+			     (uint64_t)st.st_size > c->at ? (uint64_t)st.st_size - c->at : 0);
 		break;
 	}
 	case SYS_CREATE:
@@ -232,7 +233,7 @@ int disk_hook(void *ctx, const struct sys_call *c)
 	return answer;
 }
 
-/* ---- the parent's part ------------------------------------------------------------------------------------------ */
+/* ---- the parent's part ----------------------------------------------------------------------- */
 
 static bool chance(unsigned *seed)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A disk that forgets: keeps, in memory shared with the parent, what a process wrote and did not sync, so that the parent
- * can take it back as a power cut would. Strict: a file's sync keeps its content and not its name, a folder's sync keeps
- * names. */
+ * A disk that forgets: keeps, in memory shared with the parent, what a process wrote and did not sync, so
+ * that the parent can take it back as a power cut would. Strict: a file's sync keeps its content and not its
+ * name, a folder's sync keeps names. */
 #ifndef TEST_SPOOL_DISK_H
 #define TEST_SPOOL_DISK_H
 
@@ -11,12 +11,14 @@
 #include "spool/sys.h"
 
 enum disk_end {
-	DISK_KILL,   /* the process dies before its nth step; all that it wrote stays */
-	DISK_TORN,   /* the same, in the middle of the step, if it is a write */
-	DISK_CUT,    /* a power cut before the nth step: nothing stays that was not synced */
-	DISK_SOME,   /* the same, and chance decides about each block and each name */
-	DISK_FAIL,   /* the nth step fails with EIO, the process goes on to its end; then a power cut as with DISK_SOME */
-	DISK_FULL,   /* the nth and all later steps that need room fail with ENOSPC, until the end of the process */
+	DISK_KILL, /* the process dies before its nth step; all that it wrote stays */
+	DISK_TORN, /* the same, in the middle of the step, if it is a write */
+	DISK_CUT,  /* a power cut before the nth step: nothing stays that was not synced */
+	DISK_SOME, /* the same, and chance decides about each block and each name */
+	DISK_FAIL, /* the nth step fails with EIO, the process goes on to its end; then a power cut as with
+		      DISK_SOME */
+	DISK_FULL, /* the nth and all later steps that need room fail with ENOSPC, until the end of the
+		      process */
 	DISK_ENDS
 };
 

@@ -82,7 +82,8 @@ struct spool_envelope *plain_envelope(struct arena *a, const char *sender, const
 	struct spool_envelope *e = ARENA_NEW(a, struct spool_envelope);
 	e->arrival = 1700000000000000;
 	e->sender = sender;
-	e->client = (struct spool_client){ .name = "client.example", .address = "192.0.2.1", .proto = "ESMTP" };
+	e->client =
+		(struct spool_client){ .name = "client.example", .address = "192.0.2.1", .proto = "ESMTP" };
 	e->nrcpts = 1;
 	e->rcpts = ARENA_NEW(a, struct spool_rcpt);
 	e->rcpts[0].address = rcpt;
@@ -154,8 +155,12 @@ void catch_hint(void *ctx, const void *hint, size_t len)
 			continue;
 		}
 		memcpy(&m, f.data, sizeof m);
-		struct ticket t = { .home = f.type == HINT_FILE ? TICKET_FILE : TICKET_JOURNAL, .serial = m.serial,
-				    .number = b.number, .length = m.length, .at = m.at, .salt = b.salt };
+		struct ticket t = { .home = f.type == HINT_FILE ? TICKET_FILE : TICKET_JOURNAL,
+				    .serial = m.serial,
+				    .number = b.number,
+				    .length = m.length,
+				    .at = m.at,
+				    .salt = b.salt };
 		ticket_put(&c->tickets, &t);
 	}
 	assert_false(r.bad);

@@ -60,8 +60,12 @@ static void on_result(void *ctx, const struct spool_result *r)
 }
 
 static const struct keeper_events events = {
-	.found = on_found, .scanned = on_scanned, .loaded = on_loaded,
-	.updated = on_updated, .reread = on_reread, .result = on_result,
+	.found = on_found,
+	.scanned = on_scanned,
+	.loaded = on_loaded,
+	.updated = on_updated,
+	.reread = on_reread,
+	.result = on_result,
 };
 
 struct stage *stage_new(uint64_t segment_size, uint64_t segment_count)
@@ -226,7 +230,11 @@ struct spool_envelope *stage_load(struct stage *s, uint64_t serial)
 bool stage_update(struct stage *s, uint64_t serial, uint32_t rcpt, enum rcpt_status status, int64_t next_try)
 {
 	size_t want = s->updated + 1;
-	struct spool_result r = { .serial = serial, .rcpt = rcpt, .status = status, .when = clock_utc(), .dsn = "4.4.1",
+	struct spool_result r = { .serial = serial,
+				  .rcpt = rcpt,
+				  .status = status,
+				  .when = clock_utc(),
+				  .dsn = "4.4.1",
 				  .reason = "no answer" };
 	struct keeper_change c = { .results = &r, .next_try = &next_try, .nresults = 1 };
 	keeper_update(s->keeper, serial, &c, s);
@@ -266,4 +274,37 @@ size_t stage_count_files(const struct stage *s, const char *folder)
 	closedir(d);
 	free(path);
 	return n;
+}
+
+int stage_setup(void **state)
+{
+	struct stage *s = stage_new(256 * 1024, 8);
+	stage_open_writer(s);
+	stage_open_keeper(s);
+	*state = s;
+	return 0;
+}
+
+int stage_teardown(void **state)
+{
+	stage_free(*state);
+	return 0;
+}
+
+void stage_restart(struct stage *s)
+{
+	stage_close_writer(s);
+	stage_close_keeper(s);
+	stage_open_keeper(s);
+	stage_open_writer(s);
+}
+
+bool stats_recycled(const struct keeper_stats *k, uint64_t n)
+{
+	return k->recycled >= n;
+}
+
+bool stats_messages(const struct keeper_stats *k, uint64_t n)
+{
+	return k->messages == n;
 }

@@ -23,11 +23,20 @@ struct stage {
 	size_t nfound;
 	bool scanned;
 	size_t loaded, updated, reread, results;
-	bool ok;                      /* of the last updated() */
-	struct spool_envelope *env;   /* of the last loaded(): a copy, or NULL */
+	bool ok;                    /* of the last updated() */
+	struct spool_envelope *env; /* of the last loaded(): a copy, or NULL */
 	uint64_t last_serial;
 	struct spool_result last_result;
 };
+
+/* For cmocka: a spool of eight segments of 256 KiB, with writer and keeper. */
+int stage_setup(void **state);
+int stage_teardown(void **state);
+/* The spool closed and opened again, as after an orderly end of everything. */
+void stage_restart(struct stage *);
+/* For stage_wait_stats(): so many recyclings at least, so many messages. */
+bool stats_recycled(const struct keeper_stats *, uint64_t n);
+bool stats_messages(const struct keeper_stats *, uint64_t n);
 
 struct stage *stage_new(uint64_t segment_size, uint64_t segment_count);
 struct stage *stage_at(char *path, uint64_t segment_size, uint64_t segment_count); /* a spool that is there */

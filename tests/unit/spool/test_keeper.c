@@ -13,40 +13,6 @@
 #include "base/mem.h"
 #include "spool/file.h"
 
-static int setup(void **state)
-{
-	struct stage *s = stage_new(256 * 1024, 8);
-	stage_open_writer(s);
-	stage_open_keeper(s);
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	stage_free(*state);
-	return 0;
-}
-
-/* The spool closed and opened again, as after an orderly end of everything. */
-static void restart(struct stage *s)
-{
-	stage_close_writer(s);
-	stage_close_keeper(s);
-	stage_open_keeper(s);
-	stage_open_writer(s);
-}
-
-static bool recycled(const struct keeper_stats *k, uint64_t n)
-{
-	return k->recycled >= n;
-}
-
-static bool messages(const struct keeper_stats *k, uint64_t n)
-{
-	return k->messages == n;
-}
-
 /* An agent's results for one message: `status` for recipients [from, to). */
 static void log_results(struct stage *s, struct spool_results *r, uint64_t serial, uint32_t from, uint32_t to,
 			enum rcpt_status status)
@@ -55,8 +21,13 @@ static void log_results(struct stage *s, struct spool_results *r, uint64_t seria
 	struct spool_result results[32];
 	struct buf receipt = BUF_INIT;
 	for (uint32_t i = from; i < to; i++)
-		results[i - from] = (struct spool_result){ .serial = serial, .rcpt = i, .status = status, .when = clock_utc(),
-							   .dsn = "2.0.0", .reason = "250 ok", .mta = "dns; mx" };
+		results[i - from] = (struct spool_result){ .serial = serial,
+							   .rcpt = i,
+							   .status = status,
+							   .when = clock_utc(),
+							   .dsn = "2.0.0",
+							   .reason = "250 ok",
+							   .mta = "dns; mx" };
 	assert_true(spool_results_append(r, results, to - from, &receipt, &why));
 	if (s->keeper)
 		keeper_receipt(s->keeper, serial, receipt.data, receipt.len);
@@ -86,26 +57,27 @@ static void a_message_goes_its_way(void **state)
 	struct spool_results *r = open_log(s);
 	log_results(s, r, serial, 0, 2, RCPT_SENT);
 	keeper_finish(s->keeper, serial);
-	stage_wait_stats(s, messages, 0);
-	restart(s); /* nothing but the results says that it is done */
+	stage_wait_stats(s, stats_messages, 0);
+	stage_restart(s); /* nothing but the results says that it is done */
 	assert_int_equal(s->nfound, 0);
-	stage_wait_stats(s, recycled, 1);
+	stage_wait_stats(s, stats_recycled, 1);
 	spool_results_close(&r);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 0);
 }
 
 static void all_that_waits_is_found_again(void **state)
 {
 	struct stage *s = *state;
-	uint64_t small = stage_store(s, 100, 1), large = stage_store(s, 100000, 3), deferred = stage_store(s, 200, 2);
+	uint64_t small = stage_store(s, 100, 1), large = stage_store(s, 100000, 3),
+		 deferred = stage_store(s, 200, 2);
 	assert_int_equal(s->nfound, 3);
 	assert_true(stage_update(s, deferred, 1, RCPT_DEFERRED, 12345));
 	struct keeper_stats stats;
 	keeper_stats(s->keeper, &stats);
 	assert_int_equal(stats.files_moved, 1);
 	for (int round = 0; round < 2; round++) {
-		restart(s);
+		stage_restart(s);
 		assert_int_equal(s->nfound, 3);
 		assert_int_equal(stage_found(s, small)->open_rcpts, 1);
 		assert_int_equal(stage_found(s, large)->open_rcpts, 3);
@@ -122,7 +94,7 @@ static void all_that_waits_is_found_again(void **state)
 		assert_int_equal(e->rcpts[0].status, RCPT_PENDING);
 	}
 	assert_true(stage_update(s, deferred, 0, RCPT_DEFERRED, 999));
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(stage_found(s, deferred)->next_try, 999);
 }
 
@@ -134,7 +106,7 @@ static void results_survive_everything_but_their_message(void **state)
 	log_results(s, r, one, 0, 1, RCPT_SENT);
 	log_results(s, r, two, 1, 2, RCPT_FAILED);
 	for (int round = 0; round < 2; round++) {
-		restart(s);
+		stage_restart(s);
 		assert_int_equal(stage_found(s, one)->open_rcpts, 2);
 		assert_int_equal(stage_found(s, one)->owed, 0);
 		assert_int_equal(stage_found(s, two)->open_rcpts, 2);
@@ -145,7 +117,7 @@ static void results_survive_everything_but_their_message(void **state)
 	}
 	assert_true(stage_update(s, one, 1, RCPT_DEFERRED, 5)); /* to a file, the result with it */
 	spool_results_close(&r);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(stage_load(s, one)->rcpts[0].status, RCPT_SENT);
 	assert_int_equal(stage_load(s, one)->rcpts[1].status, RCPT_DEFERRED);
 }
@@ -155,7 +127,7 @@ static void a_living_agents_results_are_read_again(void **state)
 	struct stage *s = *state;
 	uint64_t serial = stage_store(s, 100, 3);
 	struct spool_results *r = open_log(s);
-	restart(s);
+	stage_restart(s);
 	log_results(s, r, serial, 2, 3, RCPT_SENT);
 	keeper_reread(s->keeper, s);
 	stage_wait(s, &s->reread, 1);
@@ -246,11 +218,11 @@ static void new_mail_does_not_wait_for_the_scan(void **state)
 	while (!s->scanned)
 		stage_run(s, 0.01);
 	stage_wait(s, &s->nfound, OLD + NEW + 1);
-	stage_wait_stats(s, messages, OLD + NEW + 1 - finished);
+	stage_wait_stats(s, stats_messages, OLD + NEW + 1 - finished);
 	assert_non_null(stage_found(s, journal));
 	for (size_t i = 0; i < OLD; i++)
 		assert_non_null(stage_found(s, old[i]));
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, OLD + NEW + 1 - finished);
 }
 
@@ -274,13 +246,13 @@ static void the_journal_empties_itself_when_it_fills(void **state)
 	for (size_t i = 0; i < 60; i++)
 		serials[i] = stage_store(s, 30000, 1); /* seven to a segment: all 8 segments, and files */
 	assert_int_equal(s->nfound, 60);
-	stage_wait_stats(s, recycled, 1);
+	stage_wait_stats(s, stats_recycled, 1);
 	for (size_t i = 0; i < 60; i++)
 		stage_check_content(s, serials[i], 30000);
 	struct keeper_stats stats;
 	keeper_stats(s->keeper, &stats);
 	assert_true(stats.files_moved >= 7);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 60);
 	for (size_t i = 0; i < 60; i++)
 		stage_check_content(s, serials[i], 30000);
@@ -288,10 +260,10 @@ static void the_journal_empties_itself_when_it_fills(void **state)
 		assert_true(stage_update(s, serials[i], 0, RCPT_DONE, 0));
 		keeper_finish(s->keeper, serials[i]);
 	}
-	stage_wait_stats(s, messages, 0);
+	stage_wait_stats(s, stats_messages, 0);
 	stage_close_writer(s);
-	stage_wait_stats(s, recycled, 5);
-	restart(s);
+	stage_wait_stats(s, stats_recycled, 5);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 0);
 }
 
@@ -305,7 +277,8 @@ static void a_long_tail_of_updates_is_folded(void **state)
 	for (int64_t i = 1; i <= 400; i++) {
 		struct stat st;
 		assert_true(stage_update(s, serial, (uint32_t)(i % 2), RCPT_DEFERRED, i));
-		snprintf(path, sizeof path, "%s/message/%.2s/%s", s->path, queue_id_text(id, serial, false) + 2, id);
+		snprintf(path, sizeof path, "%s/message/%.2s/%s", s->path,
+			 queue_id_text(id, serial, false) + 2, id);
 		assert_int_equal(stat(path, &st), 0);
 		largest = st.st_size > largest ? st.st_size : largest;
 	}
@@ -317,7 +290,7 @@ static void a_long_tail_of_updates_is_folded(void **state)
 		assert_int_equal(e->rcpts[1].attempts, 200);
 		assert_string_equal(e->rcpts[1].reason, "no answer");
 		stage_check_content(s, serial, 5000);
-		restart(s);
+		stage_restart(s);
 		assert_int_equal(s->nfound, 1);
 	}
 }
@@ -325,7 +298,8 @@ static void a_long_tail_of_updates_is_folded(void **state)
 static void what_is_deleted_stays_so(void **state)
 {
 	struct stage *s = *state;
-	uint64_t journal = stage_store(s, 100, 1), file = stage_store(s, 100000, 1), kept = stage_store(s, 100, 1);
+	uint64_t journal = stage_store(s, 100, 1), file = stage_store(s, 100000, 1),
+		 kept = stage_store(s, 100, 1);
 	keeper_delete(s->keeper, journal, s);
 	keeper_delete(s->keeper, file, s);
 	keeper_delete(s->keeper, 999999, s); /* there is none */
@@ -333,7 +307,7 @@ static void what_is_deleted_stays_so(void **state)
 	assert_true(s->ok);
 	assert_null(stage_load(s, journal));
 	assert_null(stage_load(s, file));
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 1);
 	assert_non_null(stage_found(s, kept));
 }
@@ -345,20 +319,20 @@ static void hold_and_flags_are_kept(void **state)
 	struct keeper_change hold = { .set_flags = MSG_HOLD, .warn_at = 77, .notice_round = 2 };
 	keeper_update(s->keeper, serial, &hold, s);
 	stage_wait(s, &s->updated, 1);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(stage_found(s, serial)->flags, MSG_HOLD);
 	assert_int_equal(stage_load(s, serial)->warn_at, 77);
 	assert_int_equal(s->env->rounds, 2);
 	struct keeper_change release = { .clear_flags = MSG_HOLD, .warn_at = -1 };
 	keeper_update(s->keeper, serial, &release, s);
 	stage_wait(s, &s->updated, 1);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(stage_found(s, serial)->flags, 0);
 	assert_int_equal(stage_load(s, serial)->warn_at, 0);
 	assert_int_equal(s->env->rounds, 2);
 }
 
-/* ---- notices ---------------------------------------------------------------------------------------------------- */
+/* ---- notices --------------------------------------------------------------------------------- */
 
 static uint64_t store_notice(struct stage *s, uint64_t of, uint32_t round)
 {
@@ -382,7 +356,7 @@ static void a_notice_is_stored_once(void **state)
 	stage_run(s, 0.2);
 	assert_int_equal(s->nfound, 2);
 	assert_null(stage_found(s, twice));
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 2);
 	assert_true(keeper_notice_known(s->keeper, about, 1));
 	assert_non_null(stage_found(s, notice));
@@ -397,18 +371,18 @@ static void a_notice_stays_until_its_message_knows(void **state)
 	keeper_finish(s->keeper, notice);
 	stage_run(s, 0.2);
 	for (int round = 0; round < 2; round++) { /* it is done, and yet it is known */
-		restart(s);
+		stage_restart(s);
 		assert_int_equal(s->nfound, 1);
 		assert_true(keeper_notice_known(s->keeper, about, 1));
 	}
 	struct keeper_change told = { .notice_round = 1 };
 	keeper_update(s->keeper, about, &told, s);
 	stage_wait(s, &s->updated, 1);
-	stage_wait_stats(s, messages, 1);
+	stage_wait_stats(s, stats_messages, 1);
 	assert_true(keeper_notice_known(s->keeper, about, 1));
 	assert_false(keeper_notice_known(s->keeper, about, NOTICES_PER_ROUND + 1));
 	spool_results_close(&r);
-	restart(s);
+	stage_restart(s);
 	assert_int_equal(s->nfound, 1);
 	assert_true(keeper_notice_known(s->keeper, about, 1));
 	uint64_t second = store_notice(s, about, NOTICES_PER_ROUND + 1);
@@ -416,153 +390,15 @@ static void a_notice_stays_until_its_message_knows(void **state)
 	log_results(s, r, second, 0, 1, RCPT_SENT);
 	keeper_finish(s->keeper, second);
 	stage_run(s, 0.1);
-	stage_wait_stats(s, messages, 2);
+	stage_wait_stats(s, stats_messages, 2);
 	keeper_delete(s->keeper, about, s);
-	stage_wait_stats(s, messages, 0);
+	stage_wait_stats(s, stats_messages, 0);
 	spool_results_close(&r);
-}
-
-/* ---- damage ----------------------------------------------------------------------------------------------------- */
-
-/* Writes over a message in the journal. */
-static void spoil(struct stage *s, uint64_t serial, const char *with, size_t len, uint64_t off)
-{
-	struct buf b = BUF_INIT;
-	struct ticket t;
-	char name[SEGMENT_NAME];
-	keeper_ticket(s->keeper, serial, &b);
-	memcpy(&t, b.data, sizeof t);
-	buf_free(&b);
-	if (t.home == TICKET_FILE) {
-		char file[FILENAME_MAX], id[QUEUE_ID_SIZE];
-		queue_id_text(id, serial, false);
-		snprintf(file, sizeof file, "%.2s/%s", id + 2, id);
-		int fd = openat(s->spool->message, file, O_RDWR);
-		assert_int_equal(pwrite(fd, with, len, (off_t)off), len);
-		close(fd);
-		return;
-	}
-	int fd = openat(s->spool->journal, segment_name(name, t.number), O_RDWR);
-	assert_int_equal(pwrite(fd, with, len, (off_t)(t.at + off)), len);
-	close(fd);
-}
-
-static void damage_is_set_aside_and_the_rest_goes_on(void **state)
-{
-	struct stage *s = *state;
-	uint64_t first = stage_store(s, 100, 1), bad = stage_store(s, 9000, 1), next = stage_store(s, 100, 1);
-	uint64_t file = stage_store(s, 100000, 1), head = stage_store(s, 100, 1), last = stage_store(s, 100, 1);
-	spoil(s, bad, "spoiled", 7, 5000);
-	spoil(s, head, "spoiled", 7, 40);
-	spoil(s, file, "spoiled", 7, 200);
-	restart(s);
-	assert_non_null(stage_found(s, first));
-	assert_non_null(stage_found(s, next));
-	assert_non_null(stage_found(s, last));
-	assert_int_equal(s->nfound, 3);
-	assert_int_equal(stage_count_files(s, "corrupt"), 3);
-	restart(s);
-	assert_int_equal(s->nfound, 3);
-	assert_int_equal(stage_count_files(s, "corrupt"), 3);
-}
-
-static void damage_seen_at_loading_is_set_aside(void **state)
-{
-	struct stage *s = *state;
-	uint64_t bad = stage_store(s, 9000, 1), file = stage_store(s, 100000, 1), good = stage_store(s, 100, 1);
-	spoil(s, bad, "spoiled", 7, 5000);
-	spoil(s, file, "spoiled", 7, 200);
-	assert_null(stage_load(s, bad));
-	assert_null(stage_load(s, file));
-	assert_non_null(stage_load(s, good));
-	stage_wait_stats(s, messages, 1);
-	assert_int_equal(stage_count_files(s, "corrupt"), 2);
-	restart(s);
-	assert_int_equal(s->nfound, 1);
-}
-
-static void a_record_inside_a_message_is_no_record(void **state)
-{
-	struct stage *s = *state;
-	uint64_t real = stage_store(s, 3000, 1);
-	struct buf ticket = BUF_INIT;
-	struct ticket t;
-	char name[SEGMENT_NAME], bytes[4096];
-	keeper_ticket(s->keeper, real, &ticket);
-	memcpy(&t, ticket.data, sizeof t);
-	buf_free(&ticket);
-	int fd = openat(s->spool->journal, segment_name(name, t.number), O_RDONLY);
-	assert_int_equal(pread(fd, bytes, sizeof bytes, (off_t)t.at), sizeof bytes);
-	close(fd);
-	/* A message full of true records at every border, taken from this very segment; then it is damaged in front. */
-	struct spool_draft *d = spool_draft_new(s->writer);
-	uint64_t outer = spool_draft_serial(d);
-	char fill[4096 - RECORD_HEAD];
-	memset(fill, 'x', sizeof fill);
-	spool_draft_write(d, fill, sizeof fill);
-	for (int i = 0; i < 5; i++)
-		spool_draft_write(d, bytes, sizeof bytes);
-	assert_int_equal(spool_draft_commit_wait(&d, plain_envelope(s->arena, "a@x", "b@x")), SPOOL_STORED);
-	uint64_t after = stage_store(s, 100, 1);
-	spoil(s, outer, "spoiled", 7, 64);
-	restart(s);
-	assert_int_equal(s->nfound, 2);
-	assert_non_null(stage_found(s, real));
-	assert_non_null(stage_found(s, after));
-	stage_check_content(s, real, 3000);
-}
-
-static void a_torn_update_is_cut_off(void **state)
-{
-	struct stage *s = *state;
-	uint64_t serial = stage_store(s, 100, 2);
-	assert_true(stage_update(s, serial, 0, RCPT_DEFERRED, 5));
-	char path[FILENAME_MAX], id[QUEUE_ID_SIZE];
-	queue_id_text(id, serial, false);
-	snprintf(path, sizeof path, "%.2s/%s", id + 2, id);
-	int fd = openat(s->spool->message, path, O_RDWR | O_APPEND);
-	assert_int_equal(write(fd, "half a record, as a power cut leaves it", 39), 39);
-	restart(s);
-	assert_int_equal(stage_load(s, serial)->rcpts[0].next_try, 5);
-	assert_true(stage_update(s, serial, 1, RCPT_DEFERRED, 6));
-	assert_int_equal(write(fd, "and again", 9), 9);
-	close(fd);
-	restart(s);
-	assert_int_equal(stage_load(s, serial)->rcpts[0].next_try, 5);
-	assert_int_equal(stage_load(s, serial)->rcpts[1].next_try, 6);
-}
-
-static void what_a_later_version_wrote_is_left_in_place(void **state)
-{
-	struct stage *s = *state;
-	struct buf later = BUF_INIT;
-	struct spool_envelope *e = plain_envelope(s->arena, "a@example.com", "b@example.com");
-	tlv_put(&later, 999, TLV_CRITICAL, "x", 1);
-	e->extra = (struct spool_extra){ later.data, later.len };
-	stage_close_keeper(s);
-	uint64_t journal = stage_store_env(s, 100, e), file = stage_store_env(s, 100000, e);
-	uint64_t plain = stage_store(s, 100, 1);
-	for (int round = 0; round < 2; round++) {
-		stage_open_keeper(s);
-		assert_int_equal(s->nfound, 1);
-		assert_non_null(stage_found(s, plain));
-		assert_null(stage_load(s, journal));
-		assert_null(stage_load(s, file));
-		stage_close_writer(s);
-		stage_run(s, 1.2);
-		struct keeper_stats stats;
-		keeper_stats(s->keeper, &stats);
-		assert_int_equal(stats.recycled, 0);
-		stage_open_writer(s);
-		stage_close_keeper(s);
-	}
-	assert_int_equal(stage_count_files(s, "corrupt"), 0);
-	buf_free(&later);
 }
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_message_goes_its_way),
 		TEST(all_that_waits_is_found_again),
@@ -578,11 +414,6 @@ int main(void)
 		TEST(hold_and_flags_are_kept),
 		TEST(a_notice_is_stored_once),
 		TEST(a_notice_stays_until_its_message_knows),
-		TEST(damage_is_set_aside_and_the_rest_goes_on),
-		TEST(damage_seen_at_loading_is_set_aside),
-		TEST(a_record_inside_a_message_is_no_record),
-		TEST(a_torn_update_is_cut_off),
-		TEST(what_a_later_version_wrote_is_left_in_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,8 +110,14 @@ static void heads_verify_with_their_salt_alone(void **state)
 	struct salt salt, other;
 	assert_true(salt_draw(&salt));
 	assert_true(salt_draw(&other));
-	struct record_head h = { .kind = RECORD_MESSAGE, .serial = 77, .sequence = 3, .at = 8192, .content_off = RECORD_HEAD,
-				 .prefix_len = 4, .content_len = 11, .body_len = 5,
+	struct record_head h = { .kind = RECORD_MESSAGE,
+				 .serial = 77,
+				 .sequence = 3,
+				 .at = 8192,
+				 .content_off = RECORD_HEAD,
+				 .prefix_len = 4,
+				 .content_len = 11,
+				 .body_len = 5,
 				 .content_sum = record_content_sum(77, "pre:content", 11, 4),
 				 .body_sum = record_body_sum(77, "body!", 5) };
 	char head[RECORD_HEAD];
@@ -154,12 +160,25 @@ static void updates_and_results_round_trip(void **state)
 	(void)state;
 	struct arena *a = arena_new();
 	struct result_row rows[2] = {
-		{ .result = { .rcpt = 0, .status = RCPT_DEFERRED, .when = 10, .dsn = "4.4.1", .reason = "no answer" },
+		{ .result = { .rcpt = 0,
+			      .status = RCPT_DEFERRED,
+			      .when = 10,
+			      .dsn = "4.4.1",
+			      .reason = "no answer" },
 		  .next_try = 99 },
-		{ .result = { .rcpt = 1, .status = RCPT_SENT, .when = 11, .dsn = "2.0.0", .mta = "dns; mx.example" } },
+		{ .result = { .rcpt = 1,
+			      .status = RCPT_SENT,
+			      .when = 11,
+			      .dsn = "2.0.0",
+			      .mta = "dns; mx.example" } },
 	};
-	struct spool_update u = { .set_flags = MSG_HOLD, .clear_flags = MSG_FLUSH, .rounds = 2, .warn_at = -1,
-				  .rows = rows, .nrows = 2 }, *back;
+	struct spool_update u = { .set_flags = MSG_HOLD,
+				  .clear_flags = MSG_FLUSH,
+				  .rounds = 2,
+				  .warn_at = -1,
+				  .rows = rows,
+				  .nrows = 2 },
+			    *back;
 	struct buf b = BUF_INIT;
 	update_put(&b, &u);
 	assert_int_equal(update_get(a, b.data, b.len, &back), BODY_GOOD);
@@ -181,7 +200,9 @@ static void updates_and_results_round_trip(void **state)
 	assert_int_equal(rcpts[1].status, RCPT_SENT);
 	assert_string_equal(rcpts[1].mta, "dns; mx.example");
 	buf_free(&b);
-	struct spool_result r = { .serial = 5, .rcpt = 3, .status = RCPT_FAILED, .when = 1, .diagnostic = "smtp; 550 no" };
+	struct spool_result r = {
+		.serial = 5, .rcpt = 3, .status = RCPT_FAILED, .when = 1, .diagnostic = "smtp; 550 no"
+	};
 	struct result_row *got;
 	size_t n;
 	results_put(&b, &r, 1);
@@ -199,23 +220,34 @@ static void a_final_state_never_goes_back(void **state)
 	(void)state;
 	struct spool_rcpt r = { .address = "b@example.com" };
 	assert_true(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_SENT, .when = 50 } }));
-	assert_false(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 60 } }));
-	assert_false(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_FAILED, .when = 60 } }));
+	assert_false(
+		result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 60 } }));
+	assert_false(
+		result_apply(&r, &(struct result_row){ .result = { .status = RCPT_FAILED, .when = 60 } }));
 	assert_int_equal(r.status, RCPT_SENT);
 	assert_true(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DONE, .when = 60 } }));
 	assert_false(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_SENT, .when = 70 } }));
 	assert_int_equal(r.status, RCPT_DONE);
 	r = (struct spool_rcpt){ .address = "c@example.com" };
-	assert_true(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 60 } }));
-	assert_false(result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 50 } }));
+	assert_true(
+		result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 60 } }));
+	assert_false(
+		result_apply(&r, &(struct result_row){ .result = { .status = RCPT_DEFERRED, .when = 50 } }));
 	assert_int_equal(r.attempts, 1);
 }
 
 static void queue_ids_lead_back(void **state)
 {
 	(void)state;
-	static const uint64_t serials[] = { 1, 2, 4095, 4096, 0xffffffff, UINT64_C(0xffffffffff), UINT64_C(0x10000000000),
-					    UINT64_C(0x123456789abcdef0), UINT64_MAX };
+	static const uint64_t serials[] = { 1,
+					    2,
+					    4095,
+					    4096,
+					    0xffffffff,
+					    UINT64_C(0xffffffffff),
+					    UINT64_C(0x10000000000),
+					    UINT64_C(0x123456789abcdef0),
+					    UINT64_MAX };
 	char text[QUEUE_ID_SIZE];
 	uint64_t back;
 	for (size_t i = 0; i < 9 + 20000; i++) {
@@ -230,9 +262,18 @@ static void queue_ids_lead_back(void **state)
 		assert_true(queue_id_parse(text, &back));
 		assert_int_equal(back, serial);
 	}
-	static const char *const bad[] = { "", "1", "../../etc/passwd", "ABCDEF012", "ABCDEF012g", "abcdef0123",
-					   "ABCDEF0123 ", "0000000000", "0123456789z0", "zzzzzzzzzzzzzzz",
-					   "BBBBBBBBBBzBBBa", "00000000000000000000000000000" };
+	static const char *const bad[] = { "",
+					   "1",
+					   "../../etc/passwd",
+					   "ABCDEF012",
+					   "ABCDEF012g",
+					   "abcdef0123",
+					   "ABCDEF0123 ",
+					   "0000000000",
+					   "0123456789z0",
+					   "zzzzzzzzzzzzzzz",
+					   "BBBBBBBBBBzBBBa",
+					   "00000000000000000000000000000" };
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_false(queue_id_parse(bad[i], &back));
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The keeper and what is damaged, torn, forged, or of a later version. */
+#include "stage.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* Writes over a message in the journal. */
+static void spoil(struct stage *s, uint64_t serial, const char *with, size_t len, uint64_t off)
+{
+	struct buf b = BUF_INIT;
+	struct ticket t;
+	char name[SEGMENT_NAME];
+	keeper_ticket(s->keeper, serial, &b);
+	memcpy(&t, b.data, sizeof t);
+	buf_free(&b);
+	if (t.home == TICKET_FILE) {
+		char file[FILENAME_MAX], id[QUEUE_ID_SIZE];
+		queue_id_text(id, serial, false);
+		snprintf(file, sizeof file, "%.2s/%s", id + 2, id);
+		int fd = openat(s->spool->message, file, O_RDWR);
+		assert_int_equal(pwrite(fd, with, len, (off_t)off), len);
+		close(fd);
+		return;
+	}
+	int fd = openat(s->spool->journal, segment_name(name, t.number), O_RDWR);
+	assert_int_equal(pwrite(fd, with, len, (off_t)(t.at + off)), len);
+	close(fd);
+}
+
+static void damage_is_set_aside_and_the_rest_goes_on(void **state)
+{
+	struct stage *s = *state;
+	uint64_t first = stage_store(s, 100, 1), bad = stage_store(s, 9000, 1), next = stage_store(s, 100, 1);
+	uint64_t file = stage_store(s, 100000, 1), head = stage_store(s, 100, 1),
+		 last = stage_store(s, 100, 1);
+	spoil(s, bad, "spoiled", 7, 5000);
+	spoil(s, head, "spoiled", 7, 40);
+	spoil(s, file, "spoiled", 7, 200);
+	stage_restart(s);
+	assert_non_null(stage_found(s, first));
+	assert_non_null(stage_found(s, next));
+	assert_non_null(stage_found(s, last));
+	assert_int_equal(s->nfound, 3);
+	assert_int_equal(stage_count_files(s, "corrupt"), 3);
+	stage_restart(s);
+	assert_int_equal(s->nfound, 3);
+	assert_int_equal(stage_count_files(s, "corrupt"), 3);
+}
+
+static void damage_seen_at_loading_is_set_aside(void **state)
+{
+	struct stage *s = *state;
+	uint64_t bad = stage_store(s, 9000, 1), file = stage_store(s, 100000, 1),
+		 good = stage_store(s, 100, 1);
+	spoil(s, bad, "spoiled", 7, 5000);
+	spoil(s, file, "spoiled", 7, 200);
+	assert_null(stage_load(s, bad));
+	assert_null(stage_load(s, file));
+	assert_non_null(stage_load(s, good));
+	stage_wait_stats(s, stats_messages, 1);
+	assert_int_equal(stage_count_files(s, "corrupt"), 2);
+	stage_restart(s);
+	assert_int_equal(s->nfound, 1);
+}
+
+static void a_record_inside_a_message_is_no_record(void **state)
+{
+	struct stage *s = *state;
+	uint64_t real = stage_store(s, 3000, 1);
+	struct buf ticket = BUF_INIT;
+	struct ticket t;
+	char name[SEGMENT_NAME], bytes[4096];
+	keeper_ticket(s->keeper, real, &ticket);
+	memcpy(&t, ticket.data, sizeof t);
+	buf_free(&ticket);
+	int fd = openat(s->spool->journal, segment_name(name, t.number), O_RDONLY);
+	assert_int_equal(pread(fd, bytes, sizeof bytes, (off_t)t.at), sizeof bytes);
+	close(fd);
+	/* A message full of true records at every border, taken from this very segment; then it is damaged in
+	 * front. */
+	struct spool_draft *d = spool_draft_new(s->writer);
+	uint64_t outer = spool_draft_serial(d);
+	char fill[4096 - RECORD_HEAD];
+	memset(fill, 'x', sizeof fill);
+	spool_draft_write(d, fill, sizeof fill);
+	for (int i = 0; i < 5; i++)
+		spool_draft_write(d, bytes, sizeof bytes);
+	assert_int_equal(spool_draft_commit_wait(&d, plain_envelope(s->arena, "a@x", "b@x")), SPOOL_STORED);
+	uint64_t after = stage_store(s, 100, 1);
+	spoil(s, outer, "spoiled", 7, 64);
+	stage_restart(s);
+	assert_int_equal(s->nfound, 2);
+	assert_non_null(stage_found(s, real));
+	assert_non_null(stage_found(s, after));
+	stage_check_content(s, real, 3000);
+}
+
+static void a_torn_update_is_cut_off(void **state)
+{
+	struct stage *s = *state;
+	uint64_t serial = stage_store(s, 100, 2);
+	assert_true(stage_update(s, serial, 0, RCPT_DEFERRED, 5));
+	char path[FILENAME_MAX], id[QUEUE_ID_SIZE];
+	queue_id_text(id, serial, false);
+	snprintf(path, sizeof path, "%.2s/%s", id + 2, id);
+	int fd = openat(s->spool->message, path, O_RDWR | O_APPEND);
+	assert_int_equal(write(fd, "half a record, as a power cut leaves it", 39), 39);
+	stage_restart(s);
+	assert_int_equal(stage_load(s, serial)->rcpts[0].next_try, 5);
+	assert_true(stage_update(s, serial, 1, RCPT_DEFERRED, 6));
+	assert_int_equal(write(fd, "and again", 9), 9);
+	close(fd);
+	stage_restart(s);
+	assert_int_equal(stage_load(s, serial)->rcpts[0].next_try, 5);
+	assert_int_equal(stage_load(s, serial)->rcpts[1].next_try, 6);
+}
+
+static void what_a_later_version_wrote_is_left_in_place(void **state)
+{
+	struct stage *s = *state;
+	struct buf later = BUF_INIT;
+	struct spool_envelope *e = plain_envelope(s->arena, "a@example.com", "b@example.com");
+	tlv_put(&later, 999, TLV_CRITICAL, "x", 1);
+	e->extra = (struct spool_extra){ later.data, later.len };
+	stage_close_keeper(s);
+	uint64_t journal = stage_store_env(s, 100, e), file = stage_store_env(s, 100000, e);
+	uint64_t plain = stage_store(s, 100, 1);
+	for (int round = 0; round < 2; round++) {
+		stage_open_keeper(s);
+		assert_int_equal(s->nfound, 1);
+		assert_non_null(stage_found(s, plain));
+		assert_null(stage_load(s, journal));
+		assert_null(stage_load(s, file));
+		stage_close_writer(s);
+		stage_run(s, 1.2);
+		struct keeper_stats stats;
+		keeper_stats(s->keeper, &stats);
+		assert_int_equal(stats.recycled, 0);
+		stage_open_writer(s);
+		stage_close_keeper(s);
+	}
+	assert_int_equal(stage_count_files(s, "corrupt"), 0);
+	buf_free(&later);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(damage_is_set_aside_and_the_rest_goes_on),    TEST(damage_seen_at_loading_is_set_aside),
+		TEST(a_record_inside_a_message_is_no_record),      TEST(a_torn_update_is_cut_off),
+		TEST(what_a_later_version_wrote_is_left_in_place),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Storing when things fail: flipped bytes, failed steps, a full disk; and identities, which are for that. */
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "spool/sys_fault.h"
+
+static void flipped_bytes_are_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct ost_why why;
+	struct spool_stored m;
+	assert_int_equal(fixture_store(f, 3000, 1, NULL), SPOOL_STORED);
+	assert_int_equal(fixture_store(f, 70000, 2, NULL), SPOOL_STORED); /* a file */
+	struct ticket t = fixture_ticket(f, 0), large = fixture_ticket(f, 1);
+	char name[SEGMENT_NAME], file[FILENAME_MAX], id[QUEUE_ID_SIZE];
+	assert_int_equal(large.home, TICKET_FILE);
+	queue_id_text(id, large.serial, false);
+	snprintf(file, sizeof file, "%.2s/%s", id + 2, id);
+	int fd = openat(f->spool->journal, segment_name(name, t.number), O_RDWR);
+	int big = openat(f->spool->message, file, O_RDWR);
+	assert_true(fd >= 0 && big >= 0);
+	for (unsigned seed = 1, i = 0; i < 300; i++) {
+		char c, other;
+		seed = seed * 1103515245 + 12345;
+		uint64_t at = t.at + (seed >> 8) % t.length;
+		assert_int_equal(pread(fd, &c, 1, (off_t)at), 1);
+		other = (char)(c ^ 1 << i % 8);
+		assert_int_equal(pwrite(fd, &other, 1, (off_t)at), 1);
+		enum spool_fetched got = spool_fetch(f->spool, &t, sizeof t, &m, &why);
+		spool_stored_free(&m);
+		assert_int_equal(pwrite(fd, &c, 1, (off_t)at), 1);
+		assert_int_equal(got, FETCH_DAMAGED);
+	}
+	char x = '!';
+	assert_int_equal(pwrite(big, &x, 1, 100000), 1);
+	assert_int_equal(spool_fetch(f->spool, &large, sizeof large, &m, &why), FETCH_DAMAGED);
+	spool_stored_free(&m);
+	assert_int_equal(ftruncate(big, 110000), 0);
+	assert_int_equal(spool_fetch(f->spool, &large, sizeof large, &m, &why), FETCH_DAMAGED);
+	spool_stored_free(&m);
+	close(fd);
+	close(big);
+	assert_stored(f, &t, 3000, 1, NULL);
+}
+
+static void faults_on_request(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const bad[] = { "",           "sync",        "sync:1",     "sync:0:EIO",
+					   "sync:x:EIO", "sync:1:EFOO", "jump:1:EIO", "sync:1:EIO:" };
+	struct sys s = { 0 };
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		setenv("OST_SPOOL_FAULT", bad[i], 1);
+		assert_false(sys_fault_from_environment(&s));
+	}
+	setenv("OST_SPOOL_FAULT", "write:2:ENOSPC", 1);
+	assert_true(sys_fault_from_environment(&s));
+	f->spool->sys = s;
+	assert_int_equal(fixture_store(f, 300000, 1, NULL),
+			 SPOOL_NO_SPACE); /* the serials' write was the first */
+	assert_int_equal(fixture_store(f, 300000, 1, NULL), SPOOL_STORED);
+	f->spool->sys = (struct sys){ 0 };
+	sys_fault_free(&s);
+	setenv("OST_SPOOL_FAULT", "sync:1+:EIO", 1);
+	assert_true(sys_fault_from_environment(&s));
+	f->spool->sys = s;
+	assert_int_equal(fixture_store(f, 300000, 1, NULL), SPOOL_FAILED);
+	assert_int_equal(fixture_store(f, 300000, 1, NULL), SPOOL_FAILED);
+	f->spool->sys = (struct sys){ 0 };
+	sys_fault_free(&s);
+	unsetenv("OST_SPOOL_FAULT");
+	assert_true(sys_fault_from_environment(&s));
+	assert_null(s.hook);
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+static void a_failed_sync_refuses_its_batch_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct failing x = { .step = SYS_SYNC, .countdown = 0, .times = 1, .error = EIO };
+	struct segment_header h;
+	struct ost_why why;
+	char name[SEGMENT_NAME];
+	assert_int_equal(fixture_store(f, 100, 1, NULL), SPOOL_STORED);
+	struct ticket first = fixture_ticket(f, 0);
+	f->spool->sys = (struct sys){ fail_step, &x };
+	assert_int_equal(fixture_store(f, 100, 2, NULL), SPOOL_FAILED);
+	assert_int_equal(x.seen, 2); /* the batch's, and the header's that closes the segment before it */
+	f->spool->sys = (struct sys){ 0 };
+	int fd = openat(f->spool->journal, segment_name(name, first.number), O_RDWR);
+	assert_true(segment_read_header(fd, &h, &why));
+	assert_int_equal(h.end, first.at + 4096);
+	assert_int_equal(h.sequence, 1);
+	close(fd);
+	assert_int_equal(fixture_store(f, 100, 3, NULL), SPOOL_STORED);
+	struct ticket third = fixture_ticket(f, 1);
+	assert_int_not_equal(third.number, first.number);
+	assert_stored(f, &first, 100, 1, NULL);
+	assert_stored(f, &third, 100, 3, NULL);
+}
+
+static void a_full_disk_is_no_space(void **state)
+{
+	struct fixture *f = *state;
+	struct failing x = { .step = SYS_WRITE, .countdown = 0, .times = 1, .error = ENOSPC };
+	f->spool->sys = (struct sys){ fail_step, &x };
+	assert_int_equal(fixture_store(f, 100, 1, NULL), SPOOL_NO_SPACE);
+	x = (struct failing){ .step = SYS_CREATE, .times = 100, .error = ENOSPC };
+	assert_int_equal(fixture_store(f, 300000, 2, NULL), SPOOL_NO_SPACE); /* a file cannot be made */
+	x = (struct failing){ .step = SYS_WRITE, .countdown = 3, .times = 1, .error = EDQUOT };
+	assert_int_equal(fixture_store(f, 300000, 2, NULL), SPOOL_NO_SPACE); /* or not be filled */
+	x = (struct failing){ .step = SYS_SYNC_FOLDER, .times = 1, .error = EIO };
+	assert_int_equal(fixture_store(f, 300000, 2, NULL), SPOOL_FAILED);
+	f->spool->sys = (struct sys){ 0 };
+	assert_int_equal(f->hints.tickets.len, 0);
+	assert_int_equal(fixture_store(f, 300000, 2, NULL), SPOOL_STORED);
+	struct ticket t = fixture_ticket(f, 0);
+	assert_stored(f, &t, 300000, 2, NULL);
+}
+
+static void room_is_what_the_reserve_leaves(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(spool_has_room(f->spool, 1), SPOOL_STORED);
+	assert_int_equal(spool_has_room(f->spool, UINT64_C(1) << 60), SPOOL_NO_SPACE);
+	fixture_close(f);
+	f->options.min_free = UINT64_C(1) << 60;
+	fixture_open(f);
+	assert_int_equal(spool_has_room(f->spool, 1), SPOOL_NO_SPACE);
+}
+
+/* ---- identities ------------------------------------------------------------------------------ */
+
+static enum spool_outcome store_named(struct fixture *f, size_t size, const char *name)
+{
+	struct spool_draft *d = spool_draft_new(f->writer);
+	char *content = mem_alloc(size);
+	fill_content(content, size, 1);
+	spool_draft_write(d, content, size);
+	free(content);
+	struct spool_envelope *e = plain_envelope(f->arena, "a@example.com", "b@example.com");
+	return spool_draft_commit_named(&d, e, name);
+}
+
+static void count_name(void *ctx, const char *name)
+{
+	assert_string_equal(name, "00112233445566778899aabbccddeeff");
+	++*(int *)ctx;
+}
+
+static void an_identity_is_stored_once(void **state)
+{
+	struct fixture *f = *state;
+	static const char name[] = "00112233445566778899aabbccddeeff";
+	struct failing x = { .step = SYS_SYNC, .times = 1, .error = EIO };
+	int names = 0;
+	assert_int_equal(store_named(f, 100, "../../etc/passwd"), SPOOL_FAILED);
+	assert_int_equal(store_named(f, 100, ""), SPOOL_FAILED);
+	f->spool->sys = (struct sys){ fail_step, &x };
+	assert_int_equal(store_named(f, 100, name), SPOOL_FAILED);
+	f->spool->sys = (struct sys){ 0 };
+	assert_int_equal(store_named(f, 100, name), SPOOL_STORED);
+	assert_int_equal(store_named(f, 100, name), SPOOL_STORED);
+	assert_int_equal(store_named(f, 300000, name), SPOOL_STORED);
+	struct ticket t = fixture_ticket(f, 0);
+	assert_stored(f, &t, 100, 1, NULL);
+	size_t hints = f->hints.tickets.len / sizeof t;
+	for (size_t i = 0; i < hints; i++) /* perhaps hinted again, and always the same */
+		assert_int_equal(fixture_ticket(f, i).serial, t.serial);
+	spool_named_each(f->spool, count_name, &names);
+	assert_int_equal(names, 1);
+	spool_named_forget(f->spool, name);
+	assert_int_equal(store_named(f, 300000, name), SPOOL_STORED);
+	assert_int_equal(f->hints.tickets.len, (hints + 1) * sizeof(struct ticket));
+	t = fixture_ticket(f, hints);
+	assert_int_not_equal(t.serial, fixture_ticket(f, 0).serial);
+	assert_stored(f, &t, 300000, 1, NULL);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(flipped_bytes_are_seen),
+		TEST(faults_on_request),
+		TEST(a_failed_sync_refuses_its_batch_alone),
+		TEST(a_full_disk_is_no_space),
+		TEST(room_is_what_the_reserve_leaves),
+		TEST(an_identity_is_stored_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
