@@ -34,11 +34,14 @@ struct dns {
 	pthread_t thread;     /* takes the answers */
 	int stop_fd;
 	bool failed;
+	pthread_mutex_t questions_lock; /* guards questions, and all in them but their conditions */
+	struct question *questions;     /* those without an answer */
 };
 
-/* One question under way: the asker's and the answering thread's, whoever is last frees it. */
+/* One question under way: the asker's, until it gives it up; then the answering thread's. */
 struct question {
-	pthread_mutex_t lock; /* guards all below */
+	struct dns *dns;
+	struct question *next, **at; /* in the list */
 	pthread_cond_t answered;
 	bool done, abandoned;
 	int error;
@@ -68,6 +71,7 @@ struct dns *dns_new(const char *path)
 	d->magic = DNS_MAGIC;
 	d->stop_fd = -1;
 	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_init(&d->questions_lock, NULL);
 	d->cache = dns_cache_new();
 	d->nservers = text ? dns_parse_resolv(text, d->servers) : 0;
 	free(text);
@@ -149,6 +153,85 @@ static bool started(struct dns *d)
 	return ok;
 }
 
+/* ---- a question ------------------------------------------------------------------------------------------------------ */
+
+static void question_free(struct question *q)
+{
+	if (q->result)
+		ub_resolve_free(q->result);
+	pthread_cond_destroy(&q->answered);
+	free(q);
+}
+
+/* Off the list. The lock is held. */
+static void question_unlink(struct question *q)
+{
+	*q->at = q->next;
+	if (q->next)
+		q->next->at = q->at;
+}
+
+static void on_answer(void *arg, int error, struct ub_result *result)
+{
+	struct question *q = arg;
+	struct dns *d = q->dns;
+	pthread_mutex_lock(&d->questions_lock);
+	question_unlink(q);
+	q->done = true;
+	q->error = error;
+	q->result = result;
+	bool alone = q->abandoned;
+	pthread_cond_signal(&q->answered);
+	pthread_mutex_unlock(&d->questions_lock);
+	if (alone)
+		question_free(q);
+}
+
+/* Waits for the answer; NULL: none came in time, and the question is not ours any more. */
+static struct question *wait_for(struct dns *d, struct question *q, int64_t deadline)
+{
+	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND, .tv_nsec = deadline % CLOCK_SECOND * 1000 };
+	int error = 0;
+	pthread_mutex_lock(&d->questions_lock);
+	while (!q->done && error != ETIMEDOUT)
+		error = pthread_cond_clockwait(&q->answered, &d->questions_lock, CLOCK_MONOTONIC, &until);
+	bool done = q->done;
+	q->abandoned = !done;
+	pthread_mutex_unlock(&d->questions_lock);
+	return done ? q : NULL;
+}
+
+static struct question *ask(struct dns *d, const char *name, enum dns_type type, int64_t deadline)
+{
+	struct question *q = MEM_NEW(struct question);
+	q->dns = d;
+	pthread_cond_init(&q->answered, NULL);
+	pthread_mutex_lock(&d->questions_lock);
+	q->next = d->questions;
+	q->at = &d->questions;
+	if (q->next)
+		q->next->at = &q->next;
+	d->questions = q;
+	pthread_mutex_unlock(&d->questions_lock);
+	if (ub_resolve_async(d->ctx, name, type, CLASS_IN, q, on_answer, NULL) == 0)
+		return wait_for(d, q, deadline);
+	pthread_mutex_lock(&d->questions_lock);
+	question_unlink(q);
+	pthread_mutex_unlock(&d->questions_lock);
+	question_free(q);
+	return NULL;
+}
+
+/* The resolver has ended: nobody will answer these. */
+static void questions_drop(struct dns *d)
+{
+	while (d->questions) {
+		struct question *q = d->questions;
+		question_unlink(q);
+		question_free(q);
+	}
+}
+
 void dns_destroy(struct dns **dp)
 {
 	struct dns *d = *dp;
@@ -161,62 +244,13 @@ void dns_destroy(struct dns **dp)
 		ub_ctx_delete(d->ctx);
 		io_close(&d->stop_fd);
 	}
+	questions_drop(d);
+	pthread_mutex_destroy(&d->questions_lock);
 	dns_cache_destroy(&d->cache);
 	pthread_mutex_destroy(&d->lock);
 	d->magic = 0;
 	free(d);
 	*dp = NULL;
-}
-
-/* ---- a question ------------------------------------------------------------------------------------------------------ */
-
-static void question_free(struct question *q)
-{
-	if (q->result)
-		ub_resolve_free(q->result);
-	pthread_mutex_destroy(&q->lock);
-	pthread_cond_destroy(&q->answered);
-	free(q);
-}
-
-static void on_answer(void *arg, int error, struct ub_result *result)
-{
-	struct question *q = arg;
-	pthread_mutex_lock(&q->lock);
-	q->done = true;
-	q->error = error;
-	q->result = result;
-	bool alone = q->abandoned;
-	pthread_cond_signal(&q->answered);
-	pthread_mutex_unlock(&q->lock);
-	if (alone)
-		question_free(q);
-}
-
-/* Waits for the answer; NULL: none came in time (then the question belongs to the answering thread). */
-static struct question *wait_for(struct question *q, int64_t deadline)
-{
-	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND, .tv_nsec = deadline % CLOCK_SECOND * 1000 };
-	int error = 0;
-	pthread_mutex_lock(&q->lock);
-	while (!q->done && error != ETIMEDOUT)
-		error = pthread_cond_clockwait(&q->answered, &q->lock, CLOCK_MONOTONIC, &until);
-	bool done = q->done;
-	q->abandoned = !done;
-	pthread_mutex_unlock(&q->lock);
-	return done ? q : NULL;
-}
-
-static struct question *ask(struct dns *d, const char *name, enum dns_type type, int64_t deadline)
-{
-	struct question *q = MEM_NEW(struct question);
-	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->answered, NULL);
-	if (ub_resolve_async(d->ctx, name, type, CLASS_IN, q, on_answer, NULL) != 0) {
-		question_free(q);
-		return NULL;
-	}
-	return wait_for(q, deadline);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------------------------ */
