@@ -18,6 +18,7 @@ enum {
 	ENTRY_FINISH = 64,    /* finished, but must wait for the message it is about */
 	ENTRY_REMOVING = 128, /* its removal is under way */
 	ENTRY_UNSURE = 256,   /* a file that was there already: its content has not been verified */
+	ENTRY_GHOST = 512,    /* in the journal; a move failed half way, and its file may come back */
 };
 enum { NO_ENTRY = 0 };
 

@@ -58,6 +58,7 @@ static void set_place(struct keeper *k, const struct entry *e, struct job *j)
 	j->in_file = e->flags & ENTRY_FILE;
 	j->named = e->flags & ENTRY_NAMED;
 	j->unsure = e->flags & ENTRY_UNSURE;
+	j->ghost = e->flags & ENTRY_GHOST;
 	j->pending = e->pending;
 	j->place = (struct ticket){ .home = TICKET_FILE, .serial = e->serial };
 	if (!j->in_file)
@@ -101,12 +102,12 @@ static void has_left(struct keeper *k, struct entry *e)
 static void start(struct keeper *k, struct entry *e, struct job *j)
 {
 	set_place(k, e, j);
-	if (j->kind == JOB_REMOVE && !j->in_file && !j->forced) {
+	if (j->kind == JOB_REMOVE && !j->in_file && !j->forced && !j->ghost) {
 		job_free(j); /* its results, or a change, are durable: the segment is recycled some time */
 		has_left(k, e);
 		return;
 	}
-	if (j->kind == JOB_REMOVE && !j->in_file)
+	if (j->kind == JOB_REMOVE && !j->in_file && !j->ghost)
 		j->kind = JOB_VOID;
 	e->flags |= ENTRY_BUSY;
 	keeper_post(k, j);
@@ -243,13 +244,15 @@ static void answer_update(struct keeper *k, struct entry *e, struct job *j)
 		answer_absent(k, j);
 		return;
 	}
+	if (!j->ok && j->ghost)
+		e->flags |= ENTRY_GHOST;
 	if (j->ok) {
 		uint32_t number = e->segment;
 		e->rounds = j->rounds < UINT8_MAX ? (uint8_t)j->rounds : UINT8_MAX;
 		entry_drop_pending(&k->index, e, j->pending);
 		if (j->moved) {
 			segment_unlink(&k->index, e);
-			e->flags |= ENTRY_FILE;
+			e->flags = (uint16_t)((e->flags | ENTRY_FILE) & ~ENTRY_GHOST);
 			k->stats.files_moved++;
 			keeper_check_segment(k, number);
 		}

@@ -185,6 +185,7 @@ static void move_to_file(struct mover *m, struct job *j)
 	if (!j->ok) {
 		fail(j, "moving a message to a file");
 		file_abandon(j->file);
+		j->ghost = true;
 	}
 	buf_free(&body);
 	spool_stored_free(&s);
@@ -243,6 +244,7 @@ void mover_update(struct mover *m, struct job *jobs)
 		    !j->ok) { /* the name may be durable or not: the journal's copy is the message */
 			file_abandon(j->file);
 			j->moved = false;
+			j->ghost = true;
 		}
 	note_moved(m, jobs);
 	answer_all(m, jobs);
@@ -319,6 +321,11 @@ void mover_remove(struct mover *m, struct job *jobs)
 	struct ost_why why;
 	char name[FILE_NAME];
 	bool noted = mover_note_voids(m, NULL, 0, &why);
+	for (struct job *j = jobs; j && noted; j = j->next) {
+		struct spool_void copy = { j->place.number, salt_id(&j->place.salt), j->serial };
+		if (j->forced && !j->in_file) /* both its copy in the journal, and what a failed move left */
+			noted = mover_note_voids(m, &copy, 1, &why);
+	}
 	if (!noted)
 		log_error("spool: %s", why.text);
 	for (struct job *j = jobs; j; j = j->next) {

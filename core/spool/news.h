@@ -59,6 +59,7 @@ struct job {
 	uint64_t serial;
 	void *token;
 	bool asked;  /* by qmgr: answer it */
+	bool ghost;  /* UPDATE failed: a file may be left; REMOVE: it must be gone durably as well */
 	bool forced; /* REMOVE: whatever its recipients' state */
 	/* where the message is, for LOAD, UPDATE, REMOVE, VOID, SET_ASIDE */
 	bool in_file, named, unsure; /* unsure: its content is to be verified */
