@@ -274,17 +274,19 @@ struct proc *proc_of_role(struct master *m, const char *role)
 /* ---- the end
  * --------------------------------------------------------------------------------------------------- */
 
-/* "killed by signal 11 in module hash, lookup", "exit status 1". */
-static void describe_end(const struct proc *p, int status, char *text, size_t size)
+/* "killed by signal 11 in module hash, lookup", "exit status 1". Answers whether it ended inside a module. */
+static bool describe_end(const struct proc *p, int status, char *text, size_t size)
 {
 	char where[256] = "";
-	if (p->page && mod_page_describe(p->page, where, sizeof where))
+	bool inside = p->page && mod_page_describe(p->page, where, sizeof where);
+	if (inside)
 		snprintf(text, size,
 			 WIFSIGNALED(status) ? "killed by signal %d in %s" : "exit status %d in %s",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), where);
 	else
 		snprintf(text, size, WIFSIGNALED(status) ? "killed by signal %d" : "exit status %d",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return inside;
 }
 
 /* qmgr hears of every end: what the process had locked is free now. */
@@ -327,11 +329,11 @@ static void unlink_proc(struct master *m, struct proc *p)
 void proc_ended(struct master *m, struct proc *p, int status)
 {
 	struct duty *d = p->duty;
-	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0);
 	bool starting = p->state == PROC_STARTING;
 	char text[400];
-	describe_end(p, status, text, sizeof text);
-	if (status != 0)
+	bool inside = describe_end(p, status, text, sizeof text); /* a module that calls exit() has no good end */
+	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0 && !inside);
+	if (status != 0 || !expected)
 		log_warning("process %s pid %d %s", proc_label(p), (int)p->pid, text);
 	tell_qmgr(m, p);
 	if (!expected)
