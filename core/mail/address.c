@@ -38,7 +38,7 @@ static bool read_quoted(struct cursor *c, struct buf *out)
 			return true;
 		if (ch == '\\') {
 			ch = peek(c);
-			c->at++;
+			c->at += ch >= 0;
 		}
 		if (ch < 0x20 || ch >= 0x7f)
 			return false;

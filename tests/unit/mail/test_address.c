@@ -73,9 +73,11 @@ static void paths_of_mail_and_rcpt(void **state)
 								  cases[i].strict, &got, &used);
 		if (!cases[i].address) {
 			assert_int_equal(outcome, ADDRESS_SYNTAX);
+			assert_true(used <= strlen(cases[i].text));
 			continue;
 		}
 		assert_int_equal(outcome, ADDRESS_OK);
+		assert_true(used <= strlen(cases[i].text));
 		assert_string_equal(got, cases[i].address);
 		assert_string_equal(cases[i].text + used, cases[i].rest);
 	}
