@@ -201,6 +201,7 @@ static int ask(struct worker *w, unsigned type, const char *name, struct ost_why
 	int64_t deadline = clock_mono() + ANSWER_SECONDS * CLOCK_SECOND;
 	struct worker_waiter wait = { .fd = -1 };
 	struct buf body = BUF_INIT;
+	why_set(&wait.why, "no answer from the master");
 	pthread_mutex_lock(&w->lock);
 	wait.id = ++w->next_id;
 	wait.next = w->waiters;
@@ -210,7 +211,6 @@ static int ask(struct worker *w, unsigned type, const char *name, struct ost_why
 
 	tlv_put_u64(&body, F_ID, wait.id);
 	tlv_put_str(&body, F_NAME, name);
-	why_set(&wait.why, "no answer from the master");
 	bool sent = ipc_send(w->ctl, type, body.data, body.len);
 	buf_free(&body);
 	if (sent && inline_read)
