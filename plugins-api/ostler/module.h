@@ -97,7 +97,7 @@ struct ost_module {
 	uint32_t magic;
 	uint16_t abi_major, abi_minor;
 	uint32_t size;    /* of this struct as compiled */
-	const char *name; /* equal to the name in modules.cf */
+	const char *name; /* as the file is called: NAME of NAME.so */
 	const char *version, *summary, *license;
 	const struct ost_provide *provides; /* ends with kind OST_KIND_END */
 	/* Once per process, before the first open(); keeps the host pointer. May fail. May be NULL with unload. */
