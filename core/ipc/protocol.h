@@ -15,7 +15,8 @@ enum ipc_type {
 	M_RESOLVED,          /* F_ANSWER groups { F_ID, F_VERDICT, F_TRANSPORT, F_NEXTHOP, F_ADDRESS, F_DSN, F_REASON } */
 
 	/* agent <-> qmgr */
-	M_AGENT_HELLO = 20,  /* first: F_SERVICE, F_LIMIT (deliveries at once), F_FLIGHT groups { F_SERIAL, F_RCPT … } */
+	M_AGENT_HELLO = 20,  /* first: F_SERVICE, F_LIMIT (deliveries at once), F_FLIGHT groups { F_SERIAL, F_RCPT … }; with F_COUNT
+	                        another one follows. Again with F_LIMIT 0: hand out nothing more */
 	M_DELIVER,           /* F_ID, F_SERIAL, F_TICKET, F_NEXTHOP, F_QUEUE_ID, F_ACTIVE_SINCE (UTC us),
 	                        F_RCPT_GROUP groups { F_RCPT, F_ADDRESS } */
 	M_DELIVERED,         /* F_ID, F_SERIAL, F_RECEIPT, F_RESULT groups { F_RCPT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC,
