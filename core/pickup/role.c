@@ -64,6 +64,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 	p->hints = hints_new(w);
 	p->writer = spool_writer_open(spool, hints_send, p->hints, why);
 	p->maildrop = instance_path(worker_view(w), PLACE_MAILDROP);
+	maildrop_forget_gone(spool, p->maildrop);
 	return p->writer != NULL;
 }
 

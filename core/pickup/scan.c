@@ -130,3 +130,25 @@ void maildrop_scan(const struct post *post, const char *folder)
 	}
 	closedir(d);
 }
+
+struct gone {
+	struct spool *spool;
+	int dir;
+};
+
+static void forget_if_gone(void *ctx, const char *name)
+{
+	const struct gone *g = ctx;
+	struct stat st;
+	if (fstatat(g->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		spool_named_forget(g->spool, name);
+}
+
+void maildrop_forget_gone(struct spool *spool, const char *folder)
+{
+	struct gone g = { .spool = spool, .dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	/* Durable first: a removal that a power cut undoes would bring the file back. */
+	if (g.dir >= 0 && fsync(g.dir) == 0)
+		spool_named_each(spool, forget_if_gone, &g);
+	io_close(&g.dir);
+}
