@@ -12,7 +12,7 @@
 struct smtp_config {
 	const char *helo_name, *myhostname, *tcp_port, *known_ports, *fallback_relay, *bind4, *bind6, *preference, *host_lookup,
 		*discard_ehlo, *tls_level, *cache_destinations;
-	bool bind_enforce, cache_on_demand, always_ehlo, never_ehlo, quote_envelope, randomize, skip_5xx_greeting,
+	bool cache_on_demand, never_ehlo, quote_envelope, randomize, skip_5xx_greeting,
 		skip_quit_response, no_dns, defer_no_mx_address, ignore_mx_error;
 	int64_t address_limit, session_limit, reuse_count_limit, line_limit;
 	int64_t cache_time, reuse_time, connect_timeout, helo_timeout, mail_timeout, rcpt_timeout, data_init_timeout,
