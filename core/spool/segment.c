@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,11 +142,13 @@ static enum segment_got failed(struct ost_why *why, const char *what, const char
 static enum segment_got make(const struct segment_family *f, uint32_t number, struct segment *s,
 			     struct ost_why *why)
 {
-	char name[SEGMENT_NAME], fresh[SEGMENT_NAME + 8];
-	snprintf(fresh, sizeof fresh, "%s.new", segment_name(name, number));
+	char name[SEGMENT_NAME], fresh[SEGMENT_NAME + 16];
+	uint32_t maker = 0;
+	/* A name that is this maker's alone: what is linked below is the file that we hold, and no other's. */
+	if (getrandom(&maker, sizeof maker, 0) != (ssize_t)sizeof maker)
+		return failed(why, "naming", segment_name(name, number));
+	snprintf(fresh, sizeof fresh, "%s.%08x.new", segment_name(name, number), (unsigned)maker);
 	int fd = sys_create(f->sys, f->dir, fresh, true);
-	if (fd < 0 && errno == EEXIST) /* another process is at it, or died there: the keeper removes it */
-		return SEGMENT_NONE_FREE;
 	if (fd < 0)
 		return failed(why, "creating", name);
 	struct segment_header h = {

@@ -56,8 +56,8 @@ def test_mailbox_of_a_system_user(make):
     st = (folder / USER).stat()
     assert st.st_uid == pwd.getpwnam(USER).pw_uid
     assert st.st_mode & 0o7777 == 0o600
-    assert not (folder / f"{USER}.lock").exists()
     i.wait_empty()
+    wait_for(lambda: not (folder / f"{USER}.lock").exists())
     assert "status=sent (delivered to mailbox)" in i.log()
 
 
