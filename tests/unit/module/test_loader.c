@@ -208,8 +208,10 @@ static void an_untrusted_file_is_not_loaded(void **state)
 static void root_loads_nothing(void **state)
 {
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("# skip: needs to be root\n");
 		skip();
+	}
 	pid_t pid = fork();
 	if (pid == 0) {
 		char line[512];

@@ -126,7 +126,8 @@ static void a_parked_session_is_small(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	skip(); /* a sanitizer's allocator does not count for mallinfo2() */
+	print_message("# skip: a sanitizer's allocator does not count for mallinfo2()\n");
+	skip();
 #endif
 	enum { N = 500 };
 	static struct client *clients[N];
