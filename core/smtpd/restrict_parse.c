@@ -272,7 +272,7 @@ struct restrictions *restrictions_open(const struct cfg_view *view, const struct
 	struct parser p = { .r = r, .config = config, .view = view, .findings = findings, .why = why, .ok = true };
 	r->view = view;
 	r->arena = arena_new();
-	r->dns = dns_new("/etc/resolv.conf");
+	r->dns = dns_new(cfg_str(view, P_ostler_resolver_file));
 	read_params(r, view);
 	parse_classes(&p);
 	for (int i = 0; i < STAGE_COUNT; i++) {

@@ -33,12 +33,13 @@ class Ledger:
         return {key for v, key in self.rows(self.accepted_file(load)) if v == verdict}
 
     def arrived(self, vmail):
-        """key -> how often, and the keys that came changed or cut: at the relay's sink and in the Maildirs."""
+        """key -> how often, and the keys that came changed or cut: at the receiving servers (`relayed*`) and in the Maildirs."""
         count, bad = collections.Counter(), set()
-        for verdict, key in self.rows(self.relayed_file):
-            count[key] += 1
-            if verdict != "ok":
-                bad.add(key)
+        for ledger in self.folder.glob("relayed*"):
+            for verdict, key in self.rows(ledger):
+                count[key] += 1
+                if verdict != "ok":
+                    bad.add(key)
         for path in vmail.glob("*/new/*"):
             key, whole = read_stamped(path.read_bytes())
             count[key] += 1
