@@ -115,6 +115,13 @@ static bool write_header(const struct segment_family *f, int fd, struct segment_
 	return sys_pwrite(f->sys, fd, &w, sizeof w, h->epoch % 2 ? COPY_AT : 0);
 }
 
+/* Writes the header to both copies, the second when the first is durable (and itself durable with the next sync): what
+ * damages one of them later costs nothing then. */
+static bool write_both(const struct segment_family *f, int fd, struct segment_header *h)
+{
+	return write_header(f, fd, h) && sys_datasync(f->sys, fd) && write_header(f, fd, h);
+}
+
 /* Fills a new file with zeros, so that later syncs have no allocation to write. */
 static bool write_zeros(const struct segment_family *f, int fd)
 {
@@ -155,7 +162,7 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 		.kind = f->kind, .number = number, .size = f->size, .state = SEGMENT_USED
 	};
 	bool ok = sys_lock(fd) && salt_draw(&h.salt) && write_zeros(f, fd) && write_header(f, fd, &h) &&
-		  sys_fsync(f->sys, fd) && sys_link(f->sys, f->dir, fresh, f->dir, name);
+		  write_header(f, fd, &h) && sys_fsync(f->sys, fd) && sys_link(f->sys, f->dir, fresh, f->dir, name);
 	/* EEXIST: made by somebody else since we looked: never replace it. EAGAIN, EACCES, ENOENT: the keeper
 	 * took our file for a dead writer's in the moment before the lock. */
 	bool raced = !ok && (errno == EEXIST || errno == ENOENT || errno == EAGAIN || errno == EACCES);
@@ -198,7 +205,7 @@ static enum segment_got take_one(const struct segment_family *f, uint32_t number
 	if (sys_lock(fd) && is_free(f, fd, number, &h)) {
 		h.state = SEGMENT_USED;
 		h.end = h.sequence = 0;
-		if (write_header(f, fd, &h) && sys_datasync(f->sys, fd)) {
+		if (write_both(f, fd, &h)) {
 			*s = (struct segment){ .fd = fd, .header = h, .tail = SEGMENT_HEADER };
 			return SEGMENT_GOT;
 		}
@@ -288,7 +295,7 @@ bool segment_recycle(const struct segment_family *f, int fd, struct segment_head
 	if (ok) { /* a free one as well: its last recycling may have failed half way */
 		h->state = SEGMENT_FREE;
 		h->end = h->sequence = 0;
-		ok = salt_draw(&h->salt) && write_header(f, fd, h) && sys_datasync(f->sys, fd);
+		ok = salt_draw(&h->salt) && write_both(f, fd, h);
 		if (!ok)
 			why_errno(why, "recycling segment %u", h->number);
 	}

@@ -10,6 +10,18 @@
 
 #include "base/mem.h"
 
+/* Where a message is now. */
+static struct ticket place_of(struct stage *s, uint64_t serial)
+{
+	struct buf b = BUF_INIT;
+	struct ticket t;
+	keeper_ticket(s->keeper, serial, &b);
+	assert_int_equal(b.len, sizeof t);
+	memcpy(&t, b.data, sizeof t);
+	buf_free(&b);
+	return t;
+}
+
 /* Writes over a message in the journal. */
 static void spoil(struct stage *s, uint64_t serial, const char *with, size_t len, uint64_t off)
 {
@@ -51,6 +63,41 @@ static void damage_is_set_aside_and_the_rest_goes_on(void **state)
 	stage_restart(s);
 	assert_int_equal(s->nfound, 3);
 	assert_int_equal(stage_count_files(s, "corrupt"), 3);
+}
+
+/* Flips a byte in one copy of a segment's header; again, to mend it. */
+static void flip_header(const struct stage *s, uint32_t number, off_t at)
+{
+	char name[SEGMENT_NAME], c;
+	int fd = openat(s->spool->journal, segment_name(name, number), O_RDWR);
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 4;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static void damage_to_one_copy_of_a_header_costs_nothing(void **state)
+{
+	struct stage *s = *state;
+	uint64_t serial = stage_store(s, 100, 1);
+	for (int life = 0; life < 2; life++) { /* of a segment just made, and of one that was recycled and taken */
+		uint32_t number = place_of(s, serial).number;
+		for (off_t at = 20; at < SEGMENT_HEADER; at += SEGMENT_HEADER / 2) {
+			stage_close_keeper(s);
+			flip_header(s, number, at);
+			stage_open_keeper(s);
+			assert_non_null(stage_found(s, serial));
+			stage_check_content(s, serial, 100);
+			flip_header(s, number, at);
+		}
+		assert_int_equal(stage_count_files(s, "corrupt"), 0);
+		keeper_delete(s->keeper, serial, s);
+		stage_wait(s, &s->updated, 1);
+		stage_close_writer(s);
+		stage_wait_stats(s, stats_recycled, 1);
+		stage_open_writer(s);
+		serial = stage_store(s, 100, 1);
+	}
 }
 
 static void damage_seen_at_loading_is_set_aside(void **state)
@@ -155,7 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(damage_is_set_aside_and_the_rest_goes_on),    TEST(damage_seen_at_loading_is_set_aside),
 		TEST(a_record_inside_a_message_is_no_record),      TEST(a_torn_update_is_cut_off),
-		TEST(what_a_later_version_wrote_is_left_in_place),
+		TEST(what_a_later_version_wrote_is_left_in_place), TEST(damage_to_one_copy_of_a_header_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
