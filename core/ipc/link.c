@@ -2,6 +2,7 @@
 #include "ipc/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -278,7 +279,7 @@ bool ipc_send_fds(struct ipc_link *l, unsigned type, const void *body, size_t le
 	struct packet *p = packet_for(l, len + TLV_HEAD, nfds > 0);
 	tlv_put(&p->bytes, type, 0, body, len);
 	for (int i = 0; i < nfds; i++) {
-		p->fds[i] = dup(fds[i]);
+		p->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0); /* it may wait here while a program is started */
 		l->dead |= p->fds[i] < 0;
 		p->nfds += p->fds[i] >= 0;
 	}
@@ -377,8 +378,9 @@ static enum ipc_got receive_packet(struct ipc_link *l, int64_t deadline)
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
 				      .msg_control = control.space, .msg_controllen = sizeof control.space };
 		ssize_t n = recvmsg(l->fd, &msg, flags);
+		if (n >= 0)
+			take_fds(l, &msg); /* of a packet that is refused as well: they are open */
 		if (n > 0 && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-			take_fds(l, &msg);
 			l->reader = tlv_read(l->in, (size_t)n);
 			return IPC_GOT;
 		}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -83,6 +84,57 @@ static void descriptors_travel_with_their_message(void **state)
 	close(pipe_fds[1]);
 }
 
+static size_t open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void too_many_descriptors_end_the_link_and_leave_none_open(void **state)
+{
+	struct pair *p = *state;
+	struct ipc_message m;
+	enum { MANY = IPC_FDS_MAX + 3 };
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int) * MANY)];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int fds[MANY];
+	for (int i = 0; i < MANY; i++)
+		fds[i] = 0;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fds);
+	memcpy(CMSG_DATA(c), fds, sizeof fds);
+	assert_true(sendmsg(ipc_link_fd(p->a), &msg, 0) > 0);
+	size_t before = open_descriptors();
+	assert_int_equal(ipc_receive(p->b, &m, 0), IPC_CLOSED);
+	ipc_link_destroy(&p->b);
+	assert_int_equal(open_descriptors(), before - 1);
+}
+
+static void descriptors_that_wait_are_not_inherited(void **state)
+{
+	struct pair *p = *state;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	close(next); /* the number of the copy that waits in the queue */
+	ipc_cork(p->a);
+	assert_true(ipc_send_fds(p->a, 1, "x", 1, &fd, 1));
+	assert_true(fcntl(next, F_GETFD) & FD_CLOEXEC);
+	assert_true(ipc_uncork(p->a));
+	close(fd);
+}
+
 static void what_finds_no_room_waits(void **state)
 {
 	struct pair *p = *state;
@@ -158,6 +210,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(messages_arrive_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_travel_with_their_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_descriptors_end_the_link_and_leave_none_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptors_that_wait_are_not_inherited, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_finds_no_room_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_peer_is_the_end_not_a_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stranger_is_refused, setup, teardown),
