@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Serials. The file `serial` holds, twice, the first number that no process has reserved. A process reserves
  * a block by moving that number on, durably, under the file's lock; what it does not use of its block is
- * never used. */
+ * never used. A copy that is damaged may have been the later one: then numbers go on well beyond the other. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "base/io.h"
 #include "spool/home.h"
 
-enum { BLOCK = 4096, COPY_AT = 2048, FILE_SIZE = 4096 };
+enum { BLOCK = 4096, COPY_AT = 2048, FILE_SIZE = 4096, GAP = 1 << 20 };
 #define SERIAL_MAGIC UINT64_C(0x314c52534c54534f) /* "OSTLSRL1" */
 
 struct wire {
@@ -43,7 +43,8 @@ static bool lock_and_wait(int fd)
 	return done == 0;
 }
 
-/* The number in the file: the higher good copy. *turn: the copy that is to be written next. */
+/* The number in the file: the higher good copy, or one beyond it when the other is damaged. *turn: the copy that is to be
+ * written first. */
 static bool read_next(int fd, uint64_t *next, int *turn, struct ost_why *why)
 {
 	char page[FILE_SIZE];
@@ -59,8 +60,19 @@ static bool read_next(int fd, uint64_t *next, int *turn, struct ost_why *why)
 	if (!good[0] && !good[1])
 		return why_set(why, "the serial file is damaged");
 	int best = good[1] && (!good[0] || copy[1] > copy[0]);
-	*next = copy[best];
+	*next = copy[best] + (good[!best] ? 0 : GAP);
 	*turn = !best;
+	return true;
+}
+
+/* Writes the number to both copies, one after the other. */
+static bool write_next(const struct spool *s, int fd, uint64_t next, int turn)
+{
+	struct wire w;
+	wire_put(&w, next);
+	for (int i = 0; i < 2; i++, turn = !turn)
+		if (!sys_pwrite(&s->sys, fd, &w, sizeof w, turn ? COPY_AT : 0) || !sys_datasync(&s->sys, fd))
+			return false;
 	return true;
 }
 
@@ -73,13 +85,9 @@ static bool advance(struct spool *s, uint64_t by, uint64_t least, uint64_t *was,
 	bool ok = lock_and_wait(fd) || why_errno(why, "locking the serial file");
 	ok = ok && read_next(fd, was, &turn, why);
 	if (ok && (by > 0 || *was < least)) {
-		struct wire w;
 		if (*was < least)
 			*was = least;
-		wire_put(&w, *was + by);
-		ok = (sys_pwrite(&s->sys, fd, &w, sizeof w, turn ? COPY_AT : 0) &&
-		      sys_datasync(&s->sys, fd)) ||
-		     why_errno(why, "writing the serial file");
+		ok = write_next(s, fd, *was + by, turn) || why_errno(why, "writing the serial file");
 	}
 	io_close(&fd); /* keeps errno: the caller may want to know that the disk is full */
 	return ok;
@@ -117,6 +125,7 @@ bool serial_create(int root, const struct sys *sys, uint64_t first, struct ost_w
 	struct wire w;
 	wire_put(&w, first);
 	memcpy(page, &w, sizeof w);
+	memcpy(page + COPY_AT, &w, sizeof w);
 	bool ok = fd >= 0 && sys_pwrite(sys, fd, page, sizeof page, 0) && sys_fsync(sys, fd) &&
 		  (sys_link(sys, root, "serial.new", root, "serial") || errno == EEXIST);
 	if (!ok)

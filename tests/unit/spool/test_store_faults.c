@@ -61,11 +61,11 @@ static void faults_on_request(void **state)
 		setenv("OST_SPOOL_FAULT", bad[i], 1);
 		assert_false(sys_fault_from_environment(&s));
 	}
-	setenv("OST_SPOOL_FAULT", "write:2:ENOSPC", 1);
+	setenv("OST_SPOOL_FAULT", "write:3:ENOSPC", 1);
 	assert_true(sys_fault_from_environment(&s));
 	f->spool->sys = s;
 	assert_int_equal(fixture_store(f, 300000, 1, NULL),
-			 SPOOL_NO_SPACE); /* the serials' write was the first */
+			 SPOOL_NO_SPACE); /* the serials' writes were the first two */
 	assert_int_equal(fixture_store(f, 300000, 1, NULL), SPOOL_STORED);
 	f->spool->sys = (struct sys){ 0 };
 	sys_fault_free(&s);
@@ -138,6 +138,33 @@ static void room_is_what_the_reserve_leaves(void **state)
 	assert_int_equal(spool_has_room(f->spool, 1), SPOOL_NO_SPACE);
 }
 
+/* Flips a byte of one copy of the serial file. */
+static void flip_serial(const struct fixture *f, off_t at)
+{
+	char c;
+	int fd = openat(f->spool->root, "serial", O_RDWR);
+	assert_int_equal(pread(fd, &c, 1, at), 1);
+	c ^= 1;
+	assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	close(fd);
+}
+
+static void no_serial_is_given_twice_when_a_copy_is_damaged(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t highest = 0;
+	for (int i = 0; i < 6; i++) { /* each opening takes a block; either copy is damaged in turn */
+		struct spool_draft *d = spool_draft_new(f->writer);
+		uint64_t serial = spool_draft_serial(d);
+		spool_draft_discard(&d);
+		assert_true(serial > highest);
+		highest = serial;
+		flip_serial(f, 2048 * ((i + 1) % 2) + 8);
+		fixture_close(f);
+		fixture_open(f);
+	}
+}
+
 /* ---- identities ------------------------------------------------------------------------------ */
 
 static enum spool_outcome store_named(struct fixture *f, size_t size, const char *name)
@@ -195,6 +222,7 @@ int main(void)
 		TEST(a_failed_sync_refuses_its_batch_alone),
 		TEST(a_full_disk_is_no_space),
 		TEST(room_is_what_the_reserve_leaves),
+		TEST(no_serial_is_given_twice_when_a_copy_is_damaged),
 		TEST(an_identity_is_stored_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
