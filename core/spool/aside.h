@@ -5,10 +5,11 @@
 
 #include "spool/home.h"
 
-/* A copy of some bytes of a segment. */
-void aside_bytes(struct spool *, const char *folder, const struct segment_header *, uint64_t from,
+/* A copy of some bytes of a segment, durable when it answers true, now or from an earlier recovery. False: the bytes must
+ * stay where they are. */
+bool aside_bytes(struct spool *, const char *folder, const struct segment_header *, uint64_t from,
 		 const char *bytes, uint64_t len);
-/* A whole file, moved there. */
-void aside_file(struct spool *, int dir, const char *name, const char *why);
+/* A whole file, moved there. True as well when there is no such file any more. */
+bool aside_file(struct spool *, int dir, const char *name, const char *why);
 
 #endif

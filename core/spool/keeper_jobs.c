@@ -272,7 +272,9 @@ static void answer_end(struct keeper *k, struct entry *e, struct job *j)
 		has_left(k, e);
 	} else if (e) {
 		e->flags &= (uint16_t)~ENTRY_REMOVING;
-		if (!j->asked)
+		if (j->kind == JOB_SET_ASIDE) /* its recipients are not done: it is read again, and found damaged again */
+			serials_add(&k->reload, e->serial);
+		else if (!j->asked)
 			serials_add(&k->retry, e->serial);
 	}
 	if (j->asked)

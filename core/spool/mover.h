@@ -16,6 +16,7 @@ struct mover_log {   /* how far a result log has been read */
 	uint32_t id; /* of the salt of the life that was read; 0: none */
 	uint64_t read_to, sequence;
 	bool done; /* closed, and read to its end */
+	bool kept; /* something in it could not be read or understood: it is not to be recycled */
 };
 
 struct serial_results { /* first scan: results by message */

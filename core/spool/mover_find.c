@@ -194,6 +194,7 @@ struct journal_walk {
 	struct mover *mover;
 	const struct segment_header *header;
 	uint32_t id;
+	bool unkept; /* damaged bytes could not be set aside */
 	struct finds finds;
 };
 
@@ -276,7 +277,7 @@ static void on_message(void *ctx, const struct record_head *h, const char *bytes
 static void on_hole(void *ctx, uint64_t from, const char *bytes, uint64_t len)
 {
 	struct journal_walk *w = ctx;
-	aside_bytes(w->mover->spool, "journal", w->header, from, bytes, len);
+	w->unkept |= !aside_bytes(w->mover->spool, "journal", w->header, from, bytes, len);
 }
 
 /* Reads a segment from where it was left, and tells the keeper. */
@@ -302,9 +303,8 @@ static void read_segment(struct mover *m, int fd, const struct segment_header *h
 	if (!scan_segment(fd, &s, &why)) {
 		log_error("spool: journal/%08u: %s", h->number, why.text);
 		news->unreadable = true;
-		s.read_to = s.from;
-		s.last_sequence = s.sequence;
 	}
+	news->unreadable |= w.unkept;
 	news->read = (struct stretch){ .known = true,
 				       .number = h->number,
 				       .id = w.id,

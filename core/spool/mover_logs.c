@@ -113,7 +113,7 @@ static void on_record(void *ctx, const struct record_head *h, const char *bytes,
 static void on_hole(void *ctx, uint64_t from, const char *bytes, uint64_t len)
 {
 	struct reading *r = ctx;
-	aside_bytes(r->mover->spool, "results", r->header, from, bytes, len);
+	r->news->unreadable |= !aside_bytes(r->mover->spool, "results", r->header, from, bytes, len);
 }
 
 /* The state of a log by number. */
@@ -149,14 +149,17 @@ static void read_log(struct mover *m, uint32_t number, int fd, const struct segm
 			  .ctx = &r };
 	bool through = locked || h->sequence != state->sequence ||
 		       !h->end; /* nothing new in a closed one: no reading */
-	if (through && !scan_segment(fd, &s, &why)) {
-		log_error("spool: results/%08u: %s", number, why.text);
-		news->unreadable = true;
-	} else if (through) {
+	if (through) {
+		if (!scan_segment(fd, &s, &why)) {
+			log_error("spool: results/%08u: %s", number, why.text);
+			news->unreadable = true;
+		}
 		state->read_to = s.read_to;
 		state->sequence = s.last_sequence;
 	}
-	state->done = !locked && !news->unreadable;
+	state->kept |= news->unreadable;
+	news->unreadable = state->kept;
+	state->done = !locked;
 	news->header = *h;
 	news->locked = locked;
 	news->scanning = m->scanning;

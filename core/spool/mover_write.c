@@ -252,23 +252,22 @@ void mover_update(struct mover *m, struct job *jobs)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-/* A damaged record or file goes to corrupt/. */
-static void set_aside(struct mover *m, struct job *j)
+/* A damaged record or file goes to corrupt/. False: it is only where it was. */
+static bool set_aside(struct mover *m, struct job *j)
 {
 	char name[FILE_NAME];
 	bool own;
-	if (j->in_file) {
-		aside_file(m->spool, m->spool->message, file_name(name, j->serial), "it does not verify");
-		return;
-	}
+	if (j->in_file)
+		return aside_file(m->spool, m->spool->message, file_name(name, j->serial), "it does not verify");
 	int fd = spool_segment_fd(m->spool, j->place.number, &own);
 	char *bytes = mem_alloc(j->place.length);
 	struct segment_header h = { .number = j->place.number, .salt = j->place.salt };
-	if (fd >= 0 && io_pread_full(fd, bytes, j->place.length, (off_t)j->place.at))
-		aside_bytes(m->spool, "journal", &h, j->place.at, bytes, j->place.length);
+	bool ok = fd >= 0 && io_pread_full(fd, bytes, j->place.length, (off_t)j->place.at) &&
+		  aside_bytes(m->spool, "journal", &h, j->place.at, bytes, j->place.length);
 	if (own)
 		io_close(&fd);
 	free(bytes);
+	return ok;
 }
 
 void mover_void(struct mover *m, struct job *jobs)
@@ -276,21 +275,20 @@ void mover_void(struct mover *m, struct job *jobs)
 	size_t n = 0;
 	struct ost_why why;
 	for (struct job *j = jobs; j; j = j->next) {
-		if (j->kind == JOB_SET_ASIDE)
-			set_aside(m, j);
+		j->ok = j->kind != JOB_SET_ASIDE || set_aside(m, j);
 		n++;
 	}
 	struct spool_void *voids = mem_alloc(n * sizeof *voids);
 	n = 0;
 	for (const struct job *j = jobs; j; j = j->next)
-		if (!j->in_file)
+		if (!j->in_file && j->ok)
 			voids[n++] =
 				(struct spool_void){ j->place.number, salt_id(&j->place.salt), j->serial };
 	bool ok = mover_note_voids(m, voids, n, &why);
 	if (!ok)
 		log_error("spool: %s", why.text);
 	for (struct job *j = jobs; j; j = j->next)
-		j->ok = ok || j->in_file;
+		j->ok = j->ok && (ok || j->in_file);
 	free(voids);
 	answer_all(m, jobs);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spool/scan.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -92,6 +95,32 @@ bool scan_more(int fd, const struct segment_header *header, uint64_t read_to)
 	return false;
 }
 
+enum { UNREADABLE_MAX = 64 }; /* pieces; a disk that is worse than this is given up: each may take it seconds */
+
+/* Reads what can be read, border by border; the rest is zeros, which verify as nothing. Moves *len to where a file that was
+ * cut ends. False: something is there and could not be read, for which errno says why. */
+static bool read_pieces(int fd, char *bytes, uint64_t from, uint64_t *len)
+{
+	struct stat st;
+	int error = 0, unreadable = 0;
+	if (fstat(fd, &st) != 0) {
+		*len = 0;
+		return false;
+	}
+	uint64_t size = (uint64_t)st.st_size > from ? (uint64_t)st.st_size - from : 0;
+	*len = size < *len ? size : *len;
+	for (uint64_t at = 0, n; at < *len; at += n) {
+		uint64_t to_border = RECORD_BORDER - (from + at) % RECORD_BORDER;
+		n = *len - at < to_border ? *len - at : to_border;
+		if (unreadable < UNREADABLE_MAX && io_pread_full(fd, bytes + at, (size_t)n, (off_t)(from + at)))
+			continue;
+		memset(bytes + at, 0, (size_t)n);
+		error = unreadable++ < UNREADABLE_MAX ? errno : error;
+	}
+	errno = error;
+	return unreadable == 0;
+}
+
 bool scan_segment(int fd, struct scan *s, struct ost_why *why)
 {
 	uint64_t end = s->header->end ? s->header->end : s->header->size;
@@ -102,12 +131,12 @@ bool scan_segment(int fd, struct scan *s, struct ost_why *why)
 		s->last_sequence = s->sequence;
 		return true;
 	}
-	char *bytes = mem_alloc((size_t)(end - s->from));
-	bool ok = io_pread_full(fd, bytes, (size_t)(end - s->from), (off_t)s->from);
-	if (ok)
-		scan_bytes(s, bytes, end - s->from);
-	else
+	uint64_t len = end - s->from;
+	char *bytes = mem_alloc((size_t)len);
+	bool ok = io_pread_full(fd, bytes, (size_t)len, (off_t)s->from) || read_pieces(fd, bytes, s->from, &len);
+	if (!ok)
 		why_errno(why, "reading segment %u", s->header->number);
+	scan_bytes(s, bytes, len);
 	free(bytes);
 	return ok;
 }

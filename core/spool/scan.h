@@ -26,7 +26,8 @@ void scan_bytes(struct scan *s, const char *bytes, uint64_t len);
 /* Does a record seem to follow, in a segment that has been read up to here? For those whose writer is at
  * work. */
 bool scan_more(int fd, const struct segment_header *, uint64_t read_to);
-/* Reads the bytes as well. False: they could not be read. */
+/* Reads the bytes as well. A file that has been cut is read as far as it goes. False: some of the bytes could not be read;
+ * what can be is scanned all the same. */
 bool scan_segment(int fd, struct scan *s, struct ost_why *);
 
 #endif

@@ -2,6 +2,7 @@
  * The keeper and what is damaged, torn, forged, or of a later version. */
 #include "stage.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,88 @@ static void damage_to_one_copy_of_a_header_costs_nothing(void **state)
 		stage_open_writer(s);
 		serial = stage_store(s, 100, 1);
 	}
+}
+
+static void a_segment_that_is_cut_gives_what_is_left(void **state)
+{
+	struct stage *s = *state;
+	uint64_t first = stage_store(s, 100, 1), second = stage_store(s, 100, 1), cut = stage_store(s, 9000, 1);
+	struct ticket t = place_of(s, cut);
+	char name[SEGMENT_NAME];
+	stage_close_writer(s);
+	stage_close_keeper(s);
+	int fd = openat(s->spool->journal, segment_name(name, t.number), O_RDWR);
+	assert_int_equal(ftruncate(fd, (off_t)t.at + 5000), 0);
+	close(fd);
+	stage_open_keeper(s);
+	assert_int_equal(s->nfound, 2);
+	stage_check_content(s, first, 100);
+	stage_check_content(s, second, 100);
+	assert_int_equal(stage_count_files(s, "corrupt"), 1);
+}
+
+/* Nothing can be made in corrupt/. */
+static int no_corrupt(void *ctx, const struct sys_call *call)
+{
+	const struct stage *s = ctx;
+	return call->step == SYS_CREATE && call->fd == s->spool->corrupt ? EIO : 0;
+}
+
+static void what_cannot_be_set_aside_is_not_forgotten(void **state)
+{
+	struct stage *s = *state;
+	uint64_t bad = stage_store(s, 9000, 1), good = stage_store(s, 100, 1), seen = stage_store(s, 9000, 1);
+	spoil(s, bad, "spoiled", 7, 5000);
+	stage_close_writer(s);
+	stage_close_keeper(s);
+	s->spool->sys = (struct sys){ no_corrupt, s };
+	stage_open_keeper(s);
+	spoil(s, seen, "spoiled", 7, 5000);
+	assert_null(stage_load(s, seen));
+	keeper_delete(s->keeper, good, s);
+	stage_wait(s, &s->updated, 1);
+	stage_run(s, 1.2);
+	struct keeper_stats stats;
+	keeper_stats(s->keeper, &stats);
+	assert_int_equal(stats.recycled, 0);
+	stage_close_keeper(s);
+	s->spool->sys = (struct sys){ 0 };
+	stage_open_keeper(s);
+	assert_int_equal(stage_count_files(s, "corrupt"), 2);
+	stage_wait_stats(s, stats_recycled, 1);
+}
+
+static void a_result_log_of_a_later_version_is_left_in_place(void **state)
+{
+	struct stage *s = *state;
+	struct ost_why why;
+	struct segment log;
+	uint32_t next = 20;
+	char bytes[RECORD_BORDER] = { 0 };
+	stage_close_keeper(s);
+	assert_int_equal(segment_take(&s->spool->results_family, &next, &log, &why), SEGMENT_GOT);
+	struct record_head h = { .kind = 99,
+				 .sequence = 1,
+				 .at = log.tail,
+				 .content_off = RECORD_HEAD,
+				 .content_sum = record_content_sum(0, "", 0, 0),
+				 .body_sum = record_body_sum(0, "", 0) };
+	record_head_put(bytes, &h, &log.header.salt);
+	assert_true(sys_pwrite(&s->spool->sys, log.fd, bytes, sizeof bytes, log.tail));
+	uint32_t number = log.header.number;
+	struct salt salt = log.header.salt;
+	log.tail += sizeof bytes;
+	log.sequence = 1;
+	segment_close(&s->spool->results_family, &log);
+	stage_open_keeper(s);
+	stage_run(s, 4.5); /* two looks */
+	char name[SEGMENT_NAME];
+	struct segment_header now;
+	int fd = openat(s->spool->results, segment_name(name, number), O_RDONLY);
+	assert_true(segment_read_header(fd, &now, &why));
+	close(fd);
+	assert_int_equal(now.state, SEGMENT_USED);
+	assert_true(salt_equal(&now.salt, &salt));
 }
 
 static void damage_seen_at_loading_is_set_aside(void **state)
@@ -203,6 +286,8 @@ int main(void)
 		TEST(damage_is_set_aside_and_the_rest_goes_on),    TEST(damage_seen_at_loading_is_set_aside),
 		TEST(a_record_inside_a_message_is_no_record),      TEST(a_torn_update_is_cut_off),
 		TEST(what_a_later_version_wrote_is_left_in_place), TEST(damage_to_one_copy_of_a_header_costs_nothing),
+		TEST(a_segment_that_is_cut_gives_what_is_left),    TEST(what_cannot_be_set_aside_is_not_forgotten),
+		TEST(a_result_log_of_a_later_version_is_left_in_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
