@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/sanitize.h"
 
-enum { LINE_MAX_BYTES = 2000 };
+enum { LINE_MAX_BYTES = 2000, GATHER_BYTES = 16 * 1024 };
 
 static const struct {
 	const char *word;
@@ -36,6 +36,12 @@ static struct {
 	int pid; /* of the process that called log_open(): asking the kernel for each line costs */
 	bool use_syslog, also_stderr, verbose, opened, own_fd;
 } out = { .fd = -1 };
+
+/* Lines of this thread that wait for log_flush(); NULL: they do not wait. */
+static _Thread_local struct gathered {
+	size_t len;
+	char bytes[GATHER_BYTES];
+} *gathered;
 
 static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER; /* guards syslog_fd */
 static int syslog_fd = -1;
@@ -130,6 +136,42 @@ static const char *host(void)
 	return name;
 }
 
+void log_flush(void)
+{
+	if (!gathered || gathered->len == 0)
+		return;
+	int saved = errno;
+	(void)!write(out.fd, gathered->bytes, gathered->len);
+	gathered->len = 0;
+	errno = saved;
+}
+
+void log_gather(bool on)
+{
+	if (on && !gathered) {
+		gathered = MEM_NEW(struct gathered);
+	} else if (!on) {
+		log_flush();
+		free(gathered);
+		gathered = NULL;
+	}
+}
+
+/* A whole line for the log file. */
+static void to_file(enum log_level level, const char *line, size_t n)
+{
+	if (!gathered) {
+		(void)!write(out.fd, line, n);
+		return;
+	}
+	if (gathered->len + n > sizeof gathered->bytes)
+		log_flush();
+	memcpy(gathered->bytes + gathered->len, line, n);
+	gathered->len += n;
+	if (level <= LOG_LEVEL_PANIC)
+		log_flush();
+}
+
 __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *fmt, va_list ap)
 {
 	char text[LINE_MAX_BYTES], clean[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 256];
@@ -143,7 +185,7 @@ __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, con
 	if (out.opened && out.fd >= 0) {
 		n = snprintf(line, sizeof line, "%s %s %s[%d]: %s%s\n", stamp(), host(), tag, out.pid,
 			     levels[level].word, clean);
-		(void)!write(out.fd, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+		to_file(level, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 	} else if (out.opened && out.use_syslog) {
 		n = snprintf(line, sizeof line, "%s %s[%d]: %s%s", stamp(), tag, out.pid, levels[level].word,
 			     clean);

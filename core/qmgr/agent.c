@@ -73,11 +73,11 @@ static bool put_order(struct qmgr *q, const struct delivery *d)
 
 static void delivery_end(struct qmgr *q, struct delivery *d);
 
-void agent_deliver(struct qmgr *q, struct agent *a, struct destination *to)
+void agent_deliver(struct qmgr *q, struct agent *a, struct destination *to, enum mail_class class)
 {
 	struct message *m;
 	uint32_t count;
-	struct rcpt *list = job_take(q, to, to->transport->settings.recipient_limit, &m, &count);
+	struct rcpt *list = job_take(q, to, class, to->transport->settings.recipient_limit, &m, &count);
 	struct delivery *d = MEM_NEW(struct delivery);
 	CHECK_MAGIC(a, AGENT_MAGIC);
 	*d = (struct delivery){ .message = m, .destination = to, .agent = a, .rcpts = list };
@@ -85,6 +85,7 @@ void agent_deliver(struct qmgr *q, struct agent *a, struct destination *to)
 	TAILQ_INSERT_TAIL(&a->deliveries, d, link);
 	a->busy++;
 	to->busy++;
+	to->transport->flying[class]++;
 	m->flying++;
 	bool known = put_order(q, d);
 	struct rcpt *rest = put_recipients(&q->scratch, list);
@@ -116,6 +117,7 @@ static void delivery_end(struct qmgr *q, struct delivery *d)
 		d->agent->busy--;
 	}
 	to->busy--;
+	to->transport->flying[m->class]--;
 	m->flying--;
 	destination_pause(q, to);
 	destination_place(q, to);

@@ -14,6 +14,8 @@
 
 #include "ipc/link.h"
 
+#include "qmgr/message.h"
+
 struct qmgr;
 struct peer;
 struct transport;
@@ -51,7 +53,7 @@ struct agents {
 /* A peer's M_AGENT_HELLO. */
 void agent_hello(struct qmgr *, struct peer *, const struct ipc_message *);
 /* Hands the destination's next delivery to the agent. */
-void agent_deliver(struct qmgr *, struct agent *, struct destination *);
+void agent_deliver(struct qmgr *, struct agent *, struct destination *, enum mail_class);
 /* The master says that this process is dead. */
 void agents_died(struct qmgr *, int pid);
 void agents_tick(struct qmgr *);

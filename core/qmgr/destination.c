@@ -27,10 +27,19 @@ struct destination *destination_get(struct qmgr *q, struct transport *t, const c
 	d->key = mem_strdup(key);
 	d->nexthop = mem_strdup(nexthop);
 	d->transport = t;
-	TAILQ_INIT(&d->todo);
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		TAILQ_INIT(&d->todo[c]);
 	concurrency_init(&d->concurrency, &t->settings);
 	HASH_ADD_KEYPTR(hh, t->destinations, d->key, strlen(d->key), d);
 	return d;
+}
+
+static bool has_work(const struct destination *d)
+{
+	bool work = false;
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		work |= !TAILQ_EMPTY(&d->todo[c]);
+	return work;
 }
 
 void destination_destroy(struct qmgr *q, struct destination **dp)
@@ -38,7 +47,7 @@ void destination_destroy(struct qmgr *q, struct destination **dp)
 	struct destination *d = *dp;
 	(void)q;
 	CHECK_MAGIC(d, DESTINATION_MAGIC);
-	assert(TAILQ_EMPTY(&d->todo) && d->busy == 0 && d->place == DESTINATION_BUSY);
+	assert(!has_work(d) && d->busy == 0 && !d->idle);
 	HASH_DELETE(hh, d->transport->destinations, d);
 	if (d->timer)
 		event_free(d->timer);
@@ -49,51 +58,48 @@ void destination_destroy(struct qmgr *q, struct destination **dp)
 	*dp = NULL;
 }
 
-static void take_out(struct destination *d)
+/* Into the transport's list of those that have work of this class and room for it, or out of it. */
+static void place_ready(struct destination *d, int class, bool ready)
 {
 	struct transport *t = d->transport;
-	if (d->place == DESTINATION_READY)
-		TAILQ_REMOVE(&t->ready, d, link);
-	if (d->place == DESTINATION_IDLE) {
-		TAILQ_REMOVE(&t->idle, d, link);
-		t->nidle--;
-	}
-	d->place = DESTINATION_BUSY;
+	if (ready && !d->ready[class])
+		TAILQ_INSERT_TAIL(&t->ready[class], d, ready_link[class]);
+	if (!ready && d->ready[class])
+		TAILQ_REMOVE(&t->ready[class], d, ready_link[class]);
+	d->ready[class] = ready;
 }
 
-static enum destination_place right_place(const struct destination *d)
+/* Into the transport's list of those that nobody needs, or out of it. */
+static void place_idle(struct destination *d, bool idle)
 {
-	if (d->dead || d->paused)
-		return DESTINATION_BUSY;
-	if (!TAILQ_EMPTY(&d->todo))
-		return d->busy < d->concurrency.window ? DESTINATION_READY : DESTINATION_BUSY;
-	return d->busy == 0 && !d->gathering ? DESTINATION_IDLE : DESTINATION_BUSY;
+	struct transport *t = d->transport;
+	if (idle && !d->idle)
+		TAILQ_INSERT_TAIL(&t->idle, d, idle_link);
+	if (!idle && d->idle)
+		TAILQ_REMOVE(&t->idle, d, idle_link);
+	t->nidle += (uint32_t)idle - (uint32_t)d->idle;
+	d->idle = idle;
 }
 
 void destination_place(struct qmgr *q, struct destination *d)
 {
 	CHECK_MAGIC(d, DESTINATION_MAGIC);
-	struct transport *t = d->transport;
-	enum destination_place place = right_place(d);
-	if (place != d->place) {
-		take_out(d);
-		d->place = (uint8_t)place;
-		if (place == DESTINATION_READY)
-			TAILQ_INSERT_TAIL(&t->ready, d, link);
-		if (place == DESTINATION_IDLE) {
-			TAILQ_INSERT_TAIL(&t->idle, d, link);
-			t->nidle++;
-		}
+	bool open = !d->dead && !d->paused, room = open && d->busy < d->concurrency.window, any = false;
+	for (int c = 0; c < MAIL_CLASSES; c++) {
+		bool ready = room && !TAILQ_EMPTY(&d->todo[c]);
+		place_ready(d, c, ready);
+		any |= ready;
 	}
-	if (place == DESTINATION_READY)
-		transport_touch(q, t);
+	place_idle(d, open && d->busy == 0 && !d->gathering && !has_work(d));
+	if (any)
+		transport_touch(q, d->transport);
 }
 
 void destinations_trim(struct qmgr *q, struct transport *t, uint32_t keep)
 {
 	while (t->nidle > keep) {
 		struct destination *oldest = TAILQ_FIRST(&t->idle);
-		take_out(oldest);
+		place_idle(oldest, false);
 		destination_destroy(q, &oldest);
 	}
 }

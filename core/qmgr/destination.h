@@ -13,30 +13,29 @@
 
 struct transport;
 
-enum destination_place { DESTINATION_BUSY, DESTINATION_READY, DESTINATION_IDLE };
-
 struct destination {
 	unsigned magic;
-	uint8_t place; /* enum destination_place: which list it is in (BUSY: none) */
-	bool dead;     /* until the timer: what comes for it is deferred at once */
-	bool paused;   /* rate delay, until the timer */
+	bool ready[MAIL_CLASSES], idle; /* which lists of the transport it is in */
+	bool dead;                      /* until the timer: what comes for it is deferred at once */
+	bool paused;                    /* rate delay, until the timer */
 	UT_hash_handle hh;
 	char *key; /* nexthop, or user@nexthop where deliveries take one recipient */
 	char *nexthop;
 	struct transport *transport;
 	struct concurrency concurrency;
-	uint32_t busy;         /* deliveries under way */
-	struct job_list todo;  /* each has recipients; the first is next */
+	uint32_t busy;                      /* deliveries under way */
+	struct job_list todo[MAIL_CLASSES]; /* each job has recipients; the first is next */
 	struct job *gathering; /* the job that recipients being resolved right now are put into */
 	struct event *timer;   /* NULL until one is needed */
 	char dsn[12];
 	char reason[400];
-	TAILQ_ENTRY(destination) link;
+	TAILQ_ENTRY(destination) ready_link[MAIL_CLASSES], idle_link;
 };
 TAILQ_HEAD(destination_list, destination);
 
 struct destination *destination_get(struct qmgr *, struct transport *, const char *key, const char *nexthop);
-/* Puts it into the list where it belongs now. To be called after every change of todo, busy, dead, paused. */
+/* Puts it into the lists where it belongs now. To be called after every change of todo, busy, dead, paused.
+ */
 void destination_place(struct qmgr *, struct destination *);
 /* A delivery has come back: it worked as far as the destination is concerned, or not. */
 void destination_worked(struct qmgr *, struct destination *);

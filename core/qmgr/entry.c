@@ -11,7 +11,10 @@
 #include "qmgr/message.h"
 #include "qmgr/qmgr.h"
 
-enum { TURN_MAX = 2000 }; /* entries handled in one turn of the loop */
+enum {
+	TURN_MAX = 500,   /* entries handled in one turn of the loop */
+	LOADING_MAX = 64, /* asked of the keeper at a time: what else it is asked for must not wait long */
+};
 
 struct entry *entry_find(struct qmgr *q, uint64_t serial)
 {
@@ -44,13 +47,20 @@ static struct entry_list *list_of(struct qmgr *q, const struct entry *e)
 	}
 }
 
+/* Does it take of the room that mail which is tried again may have? */
+static bool is_retried_in(const struct entry *e)
+{
+	return e->flags & ENTRY_RETRIED && (e->state == ENTRY_LOADING || e->state == ENTRY_ACTIVE);
+}
+
 void entry_unlink(struct qmgr *q, struct entry *e)
 {
 	struct entry_list *list = list_of(q, e);
 	if (list)
 		TAILQ_REMOVE(list, e, link);
 	else if (e->state == ENTRY_DEFERRED)
-		schedule_remove(&q->schedule, e);
+		schedule_remove(schedule_has(&q->flushing, e) ? &q->flushing : &q->schedule, e);
+	q->retried_in -= is_retried_in(e);
 	q->counts[e->state]--;
 	e->state = ENTRY_LEAVING;
 	q->counts[ENTRY_LEAVING]++;
@@ -63,6 +73,7 @@ void entry_move(struct qmgr *q, struct entry *e, enum entry_state state)
 	q->counts[ENTRY_LEAVING]--;
 	q->counts[state]++;
 	e->state = (uint8_t)state;
+	q->retried_in += is_retried_in(e);
 	struct entry_list *list = list_of(q, e);
 	if (list)
 		TAILQ_INSERT_TAIL(list, e, link);
@@ -104,11 +115,21 @@ void entry_make_due(struct qmgr *q, struct entry *e, unsigned flags)
 	entry_move(q, e, ENTRY_INCOMING);
 }
 
+/* The schedule becomes the flush as it is, however long it is. */
+static void start_flush(struct qmgr *q)
+{
+	schedule_free(&q->flushing);
+	q->flushing = q->schedule;
+	q->schedule = (struct schedule){ 0 };
+	q->flush_again = false;
+}
+
 void entry_flush_all(struct qmgr *q)
 {
-	struct entry *e;
-	while ((e = schedule_first(&q->schedule)))
-		entry_make_due(q, e, ENTRY_FORCED);
+	if (q->flushing.count > 0)
+		q->flush_again = true;
+	else
+		start_flush(q);
 }
 
 int64_t entry_next_due(const struct qmgr *q)
@@ -117,22 +138,41 @@ int64_t entry_next_due(const struct qmgr *q)
 	return e ? e->due : CLOCK_NEVER;
 }
 
-/* The next entry that may become active: the two lists take turns. */
-static struct entry *next_incoming(struct qmgr *q)
+/* The next entry that is tried again: one that was due, or one of the flush. NULL: none, or no room. */
+static struct entry *next_retried(struct qmgr *q)
 {
-	struct entry *fresh = TAILQ_FIRST(&q->lists[ENTRY_INCOMING]);
-	struct entry *retried = TAILQ_FIRST(&q->retried);
-	if (fresh && retried)
-		q->retried_turn = !q->retried_turn;
-	else
-		q->retried_turn = retried != NULL;
-	return q->retried_turn ? retried : fresh;
+	if (!entry_has_room(q, true))
+		return NULL;
+	if (!TAILQ_EMPTY(&q->retried))
+		return TAILQ_FIRST(&q->retried);
+	if (q->flushing.count == 0 && q->flush_again)
+		start_flush(q);
+	struct entry *e = schedule_any(&q->flushing);
+	if (e)
+		entry_make_due(q, e, ENTRY_FORCED);
+	return e;
 }
 
-bool entry_has_room(const struct qmgr *q)
+/* The next entry that may become active: new mail and mail that is tried again take turns. */
+static struct entry *next_incoming(struct qmgr *q)
 {
-	return q->counts[ENTRY_ACTIVE] + q->counts[ENTRY_LOADING] < (uint64_t)q->settings.active_limit &&
-	       (q->recipients < q->settings.recipient_limit || q->counts[ENTRY_ACTIVE] == 0);
+	struct entry *fresh = entry_has_room(q, false) ? TAILQ_FIRST(&q->lists[ENTRY_INCOMING]) : NULL;
+	struct entry *retried = fresh && q->retried_turn ? NULL : next_retried(q);
+	q->retried_turn = retried != NULL;
+	return retried ? retried : fresh;
+}
+
+bool entry_has_room(const struct qmgr *q, bool retried)
+{
+	uint64_t in = q->counts[ENTRY_ACTIVE] + q->counts[ENTRY_LOADING];
+	uint64_t most = (uint64_t)q->settings.active_limit;
+	int64_t recipients = q->settings.recipient_limit;
+	if (in == 0)
+		return true;
+	if (retried &&
+	    (q->retried_in >= (most + 1) / 2 || (q->recipients >= recipients / 2 && q->retried_in > 0)))
+		return false;
+	return in < most && (q->recipients < recipients || q->counts[ENTRY_ACTIVE] == 0);
 }
 
 bool entry_admit(struct qmgr *q)
@@ -142,7 +182,7 @@ bool entry_admit(struct qmgr *q)
 	int done = 0;
 	for (; (e = schedule_first(&q->schedule)) && e->due <= now && done < TURN_MAX; done++)
 		entry_make_due(q, e, 0);
-	for (int n = 0; entry_has_room(q) && (e = next_incoming(q)); n++) {
+	for (int n = 0; q->counts[ENTRY_LOADING] < LOADING_MAX && (e = next_incoming(q)); n++) {
 		if (n == TURN_MAX)
 			return true;
 		if (flight_holds(q, e)) {

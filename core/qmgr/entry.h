@@ -5,7 +5,7 @@
  *   INCOMING   found or due: waits for room in the active queue     (one of two lists)
  *   LOADING    keeper_load() has been asked for it
  *   ACTIVE     in memory as a struct message (message.h)
- *   DEFERRED   waits for a time                                     (the schedule)
+ *   DEFERRED   waits for a time, or for its turn in a flush         (the schedule, or the flush)
  *   HOLD       waits for the administrator
  *   FLIGHT     an agent that outlived the former qmgr is delivering it (flight.h)
  *   LEAVING    finished or deleted: the keeper is removing it
@@ -36,7 +36,7 @@ enum entry_state {
 };
 
 enum {
-	ENTRY_RETRIED = 0x1, /* comes from DEFERRED: waits in the list of those */
+	ENTRY_RETRIED = 0x1, /* has waited: MAIL_RETRIED. Changes only outside LOADING and ACTIVE */
 	ENTRY_FORCED = 0x2,  /* every recipient is tried, whatever its next_try says (flush, requeue) */
 	ENTRY_HELD = 0x4,    /* to be held as soon as it is out of the agents' hands */
 };
@@ -69,9 +69,10 @@ const char *entry_queue(enum entry_state);
 /* Moves due entries to INCOMING, and INCOMING ones to the active queue while it has room; new mail and
  * retried mail take turns. Bounded work: answers true when there is more to do at once. */
 bool entry_admit(struct qmgr *);
-bool entry_has_room(const struct qmgr *);    /* may one more message come into memory? */
+/* May one more message come into memory? Half of it is left to new mail. */
+bool entry_has_room(const struct qmgr *, bool retried);
 int64_t entry_next_due(const struct qmgr *); /* clock_mono; CLOCK_NEVER */
-/* Everything that waits for a time is due now. */
+/* Everything that waits for a time is tried, as soon as there is room for it. */
 void entry_flush_all(struct qmgr *);
 void entry_make_due(struct qmgr *, struct entry *, unsigned flags); /* from DEFERRED or HOLD to INCOMING */
 

@@ -16,7 +16,7 @@ static void job_free(struct qmgr *q, struct job *j)
 	struct destination *d = j->destination;
 	TAILQ_REMOVE(&j->message->jobs, j, link_message);
 	if (j->queued)
-		TAILQ_REMOVE(&d->todo, j, link);
+		TAILQ_REMOVE(&d->todo[j->message->class], j, link);
 	if (d->gathering == j)
 		d->gathering = NULL;
 	free(j);
@@ -54,7 +54,7 @@ static void job_queue(struct qmgr *q, struct job *j)
 	j->queued = true;
 	if (d->gathering == j)
 		d->gathering = NULL;
-	TAILQ_INSERT_TAIL(&d->todo, j, link);
+	TAILQ_INSERT_TAIL(&d->todo[j->message->class], j, link);
 	if (d->dead)
 		jobs_suspend(q, d, d->dsn, d->reason);
 	else
@@ -167,10 +167,11 @@ void job_again(struct qmgr *q, struct message *m, struct destination *d, struct 
 	job_queue(q, j);
 }
 
-struct rcpt *job_take(struct qmgr *q, struct destination *d, int64_t limit, struct message **message,
-		      uint32_t *count)
+struct rcpt *job_take(struct qmgr *q, struct destination *d, enum mail_class class, int64_t limit,
+		      struct message **message, uint32_t *count)
 {
-	struct job *j = TAILQ_FIRST(&d->todo);
+	struct job_list *todo = &d->todo[class];
+	struct job *j = TAILQ_FIRST(todo);
 	struct rcpt *first = j->first, *last = NULL;
 	uint32_t n = 0;
 	*message = j->message;
@@ -182,9 +183,9 @@ struct rcpt *job_take(struct qmgr *q, struct destination *d, int64_t limit, stru
 	*count = n;
 	j->first = last->next;
 	last->next = NULL;
-	TAILQ_REMOVE(&d->todo, j, link);
+	TAILQ_REMOVE(todo, j, link);
 	if (j->first) {
-		TAILQ_INSERT_TAIL(&d->todo, j, link);
+		TAILQ_INSERT_TAIL(todo, j, link);
 	} else {
 		j->queued = false;
 		job_free(q, j);
@@ -221,20 +222,25 @@ void job_remove_rcpt(struct qmgr *q, struct message *m, struct rcpt *gone)
 	}
 }
 
+/* Defers what one job has. */
+static void suspend(struct qmgr *q, struct job *j, const struct outcome *o)
+{
+	struct message *m = j->message;
+	struct rcpt *r = j->first;
+	job_free(q, j);
+	for (struct rcpt *next; r; r = next) {
+		next = r->next;
+		rcpt_finish_ours(q, m, r, o);
+	}
+	message_check(q, m);
+}
+
 void jobs_suspend(struct qmgr *q, struct destination *d, const char *dsn, const char *reason)
 {
+	const struct outcome o = { .status = RCPT_DEFERRED, .dsn = dsn, .reason = reason };
 	struct job *j;
-	while ((j = TAILQ_FIRST(&d->todo))) {
-		struct message *m = j->message;
-		struct rcpt *r = j->first;
-		job_free(q, j);
-		for (struct rcpt *next; r; r = next) {
-			next = r->next;
-			rcpt_finish_ours(
-				q, m, r,
-				&(struct outcome){ .status = RCPT_DEFERRED, .dsn = dsn, .reason = reason });
-		}
-		message_check(q, m);
-	}
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		while ((j = TAILQ_FIRST(&d->todo[c])))
+			suspend(q, j, &o);
 	destination_place(q, d);
 }

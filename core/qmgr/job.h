@@ -11,7 +11,7 @@ struct job {
 	struct message *message;
 	struct destination *destination;
 	struct rcpt *first, *last;
-	bool queued;           /* in destination->todo; before: still gathering recipients */
+	bool queued;           /* in destination->todo of its message's class; before: gathering recipients */
 	TAILQ_ENTRY(job) link; /* in destination->todo */
 	TAILQ_ENTRY(job) link_message;
 };
@@ -24,9 +24,10 @@ void job_route(struct qmgr *, struct message *, struct rcpt *, const char *trans
 void jobs_queue(struct qmgr *, struct message *);
 /* Puts R_FLIGHT recipients back in line (an agent died, a ticket led nowhere). */
 void job_again(struct qmgr *, struct message *, struct destination *, struct rcpt *list);
-/* Takes at most `limit` recipients (0: all) off the destination's first job, which goes to the end of the
- * line or away. */
-struct rcpt *job_take(struct qmgr *, struct destination *, int64_t limit, struct message **, uint32_t *count);
+/* Takes at most `limit` recipients (0: all) off the destination's first job of this class, which goes to the
+ * end of the line or away. */
+struct rcpt *job_take(struct qmgr *, struct destination *, enum mail_class, int64_t limit, struct message **,
+		      uint32_t *count);
 /* The message's jobs are given up; its R_QUEUED recipients belong to none then. */
 void jobs_withdraw(struct qmgr *, struct message *);
 void job_remove_rcpt(struct qmgr *, struct message *, struct rcpt *); /* R_QUEUED: out of its job */

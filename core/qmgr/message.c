@@ -116,6 +116,7 @@ static void fill_rcpt(struct message *m, struct rcpt *r, uint32_t index, const s
 		.status = (uint8_t)from->status,
 		.notify = (uint8_t)from->notify,
 		.tried = from->attempts > 0 || from->last_try > 0,
+		.waited = from->status == RCPT_DEFERRED,
 	};
 	if (owed) {
 		r->dsn = keep_text(m, from->dsn);
@@ -151,6 +152,7 @@ static struct message *message_new(struct qmgr *q, struct entry *e, const struct
 		.open = w.open,
 		.unresolved = w.open,
 		.more = w.more,
+		.class = e->flags & ENTRY_RETRIED ? MAIL_RETRIED : MAIL_FRESH,
 		.sender = put_text(&text, env->sender ? env->sender : ""),
 		.content_filter = put_text(&text, env->content_filter),
 		.redirect = put_text(&text, env->redirect),
@@ -172,7 +174,7 @@ void message_activate(struct qmgr *q, struct entry *e, const struct spool_envelo
 	struct message *m = message_new(q, e, env, clock_utc());
 	entry_move(q, e, ENTRY_ACTIVE);
 	e->message = m;
-	e->flags &= (uint8_t) ~(ENTRY_FORCED | ENTRY_RETRIED);
+	e->flags &= (uint8_t)~ENTRY_FORCED;
 	if (m->open > 0)
 		log_info("%s: from=<%s>, size=%llu, nrcpt=%u (queue active)", m->queue_id, m->sender,
 			 (unsigned long long)m->size, (unsigned)m->total);

@@ -36,7 +36,12 @@ struct rcpt {
 	uint8_t setbacks; /* agents that died, tickets that led nowhere */
 	bool tried;       /* at least once, now or earlier: it may expire */
 	bool ours;        /* this result is qmgr's: no agent has made it durable */
+	bool waited;      /* came into the window as RCPT_DEFERRED: that, at least, is durable */
 };
+
+/* Whose turn it is: mail that comes for the first time, and mail that has waited, share what there is of
+ * agents and memory, so that neither of them keeps the other waiting. */
+enum mail_class { MAIL_FRESH, MAIL_RETRIED, MAIL_CLASSES };
 
 enum message_stage {
 	STAGE_DELIVERING,
@@ -72,6 +77,7 @@ struct message {
 	bool notices_failed;
 	bool warned;          /* the delay warning's time has come in this round */
 	uint8_t stage;        /* enum message_stage */
+	uint8_t class;        /* enum mail_class */
 	uint8_t pinned;       /* message_check() waits: someone still needs m */
 	bool round_used;      /* this round has stored a notice */
 	struct job_list jobs; /* with recipients that wait to be handed out */

@@ -31,7 +31,7 @@ static void on_found(void *ctx, const struct keeper_summary *s, const struct spo
 		entry_defer(q, e, wait);
 	else if (env && env->delay_until > now)
 		entry_defer(q, e, backoff_wait(&q->settings, env->delay_until, now));
-	else if (env && !flight_holds(q, e) && entry_has_room(q))
+	else if (env && !flight_holds(q, e) && entry_has_room(q, false))
 		message_activate(q, e, env);
 	else
 		entry_move(q, e, ENTRY_INCOMING);
@@ -200,6 +200,7 @@ void qmgr_destroy(struct qmgr **qp)
 	flight_destroy(q);
 	transports_destroy(q);
 	schedule_free(&q->schedule);
+	schedule_free(&q->flushing);
 	buf_free(&q->scratch);
 	arena_destroy(&q->arena);
 	q->magic = 0;

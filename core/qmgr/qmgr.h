@@ -50,7 +50,10 @@ struct qmgr {
 	struct entry_list lists[ENTRY_STATES]; /* [ENTRY_INCOMING]: new mail */
 	struct entry_list retried;             /* INCOMING with ENTRY_RETRIED */
 	bool retried_turn;
+	uint64_t retried_in; /* LOADING or ACTIVE with ENTRY_RETRIED */
 	struct schedule schedule;
+	struct schedule flushing; /* DEFERRED too: what a flush has not come to yet */
+	bool flush_again;         /* asked for meanwhile */
 	uint64_t counts[ENTRY_STATES];
 	bool scanned;              /* recovery has been through the spool */
 	int64_t recipients;        /* in memory */

@@ -239,14 +239,17 @@ static void run(struct process *p)
 	watch_all(p);
 	worker_ready(p->worker);
 	bool more = true;
+	log_gather(true); /* a turn's lines are one write */
 	while (!p->stop) {
 		set_due_timer(p);
 		if (event_base_loop(p->base, more ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
 			log_fatal("the event loop failed");
 		more = qmgr_turn(p->qmgr);
+		log_flush();
 		if (p->qmgr->scanned && !p->listening)
 			watch_listeners(p);
 	}
+	log_gather(false);
 	unwatch_all(p);
 }
 

@@ -69,6 +69,16 @@ struct entry *schedule_first(const struct schedule *s)
 	return s->count ? s->heap[0] : NULL;
 }
 
+struct entry *schedule_any(const struct schedule *s)
+{
+	return s->count ? s->heap[s->count - 1] : NULL;
+}
+
+bool schedule_has(const struct schedule *s, const struct entry *e)
+{
+	return e->heap_at > 0 && e->heap_at <= s->count && s->heap[e->heap_at - 1] == e;
+}
+
 void schedule_free(struct schedule *s)
 {
 	free(s->heap);

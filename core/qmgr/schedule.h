@@ -3,6 +3,7 @@
 #ifndef QMGR_SCHEDULE_H
 #define QMGR_SCHEDULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,8 @@ struct schedule {
 void schedule_add(struct schedule *, struct entry *, int64_t due); /* clock_mono; it is not in yet */
 void schedule_remove(struct schedule *, struct entry *);           /* accepts one that is not in */
 struct entry *schedule_first(const struct schedule *);             /* NULL: empty */
+struct entry *schedule_any(const struct schedule *); /* whichever is cheapest to remove; NULL: empty */
+bool schedule_has(const struct schedule *, const struct entry *);
 void schedule_free(struct schedule *);
 
 #endif

@@ -39,11 +39,15 @@ void settle_later(struct qmgr *q, struct message *m)
 	m->stuck = true;
 }
 
-static bool any_final(const struct message *m)
+/* Has any recipient got a state that is worth a write? That one which waited before waits again, untried (its
+ * destination is known to be down), is not: after a restart it is tried a little sooner. */
+static bool any_news(const struct message *m)
 {
-	for (uint32_t i = 0; i < m->nrcpts; i++)
-		if (m->rcpts[i].state == R_FINAL)
+	for (uint32_t i = 0; i < m->nrcpts; i++) {
+		const struct rcpt *r = &m->rcpts[i];
+		if (r->state == R_FINAL && !(r->status == RCPT_DEFERRED && r->ours && r->waited))
 			return true;
+	}
 	return false;
 }
 
@@ -146,7 +150,7 @@ static void put_back(struct qmgr *q, struct message *m)
 		.notice_round = m->round_used ? m->rounds + 1 : 0,
 		.warn_at = m->warned ? -1 : 0,
 	};
-	if (!any_final(m) && !change.set_flags && !change.clear_flags)
+	if (!any_news(m) && !m->round_used && !m->warned && !change.set_flags && !change.clear_flags)
 		rest(q, m);
 	else
 		save(q, m, STAGE_UPDATING, &change, backoff_next_try(&q->settings, m->arrival, clock_utc()));

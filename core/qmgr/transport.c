@@ -14,7 +14,7 @@
 #include "qmgr/qmgr.h"
 
 #define TRANSPORT_MAGIC 0x93670005u
-enum { IDLE_DESTINATIONS = 500 };
+enum { IDLE_DESTINATIONS = 500, RESERVED_PART = 5 };
 /* How long agents may take to come; how often they are asked for meanwhile. */
 #define AGENT_PATIENCE (60 * CLOCK_SECOND)
 #define WANT_INTERVAL  (5 * CLOCK_SECOND)
@@ -30,7 +30,8 @@ struct transport *transport_get(struct qmgr *q, const char *name)
 	t->qmgr = q;
 	t->name = mem_strdup(name);
 	transport_settings_read(&t->settings, q->view, name);
-	TAILQ_INIT(&t->ready);
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		TAILQ_INIT(&t->ready[c]);
 	TAILQ_INIT(&t->idle);
 	TAILQ_INIT(&t->agents);
 	HASH_ADD_KEYPTR(hh, q->transports.table, t->name, strlen(t->name), t);
@@ -49,8 +50,9 @@ void transport_touch(struct qmgr *q, struct transport *t)
 static void suspend_ready(struct qmgr *q, struct transport *t)
 {
 	struct destination *d;
-	while ((d = TAILQ_FIRST(&t->ready)))
-		jobs_suspend(q, d, "4.3.0", t->reason);
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		while ((d = TAILQ_FIRST(&t->ready[c])))
+			jobs_suspend(q, d, "4.3.0", t->reason);
 }
 
 static void make_unavailable(struct qmgr *q, struct transport *t, const char *why)
@@ -94,15 +96,51 @@ static struct agent *pick_agent(const struct transport *t)
 	return best;
 }
 
+static bool has_work(const struct transport *t)
+{
+	bool work = false;
+	for (int c = 0; c < MAIL_CLASSES; c++)
+		work |= !TAILQ_EMPTY(&t->ready[c]);
+	return work;
+}
+
+/* May mail that is tried again have one more agent's attention? A part of it is left to new mail, which need
+ * not wait then for the timeouts of hosts that are known to be bad. */
+static bool room_for_retried(const struct transport *t)
+{
+	const struct agent *a;
+	uint64_t limit = 0;
+	TAILQ_FOREACH(a, &t->agents, link)
+	limit += a->limit;
+	return t->flying[MAIL_RETRIED] < limit - limit / RESERVED_PART;
+}
+
+/* The destination that is next: new mail and mail that is tried again take turns. NULL: none may be. */
+static struct destination *next_destination(struct transport *t, enum mail_class *class)
+{
+	bool may[MAIL_CLASSES] = {
+		[MAIL_FRESH] = !TAILQ_EMPTY(&t->ready[MAIL_FRESH]),
+		[MAIL_RETRIED] = !TAILQ_EMPTY(&t->ready[MAIL_RETRIED]) && room_for_retried(t),
+	};
+	if (!may[t->turn])
+		t->turn = !t->turn;
+	if (!may[t->turn])
+		return NULL;
+	*class = t->turn;
+	t->turn = !t->turn;
+	return TAILQ_FIRST(&t->ready[*class]);
+}
+
 /* Gives agents what they can take, a delivery from each destination in turn. */
 static void hand_out(struct qmgr *q, struct transport *t)
 {
 	struct destination *d;
 	struct agent *a;
-	while ((d = TAILQ_FIRST(&t->ready)) && (a = pick_agent(t))) {
-		TAILQ_REMOVE(&t->ready, d, link);
-		TAILQ_INSERT_TAIL(&t->ready, d, link);
-		agent_deliver(q, a, d);
+	enum mail_class class;
+	while ((a = pick_agent(t)) && (d = next_destination(t, &class))) {
+		TAILQ_REMOVE(&t->ready[class], d, ready_link[class]);
+		TAILQ_INSERT_TAIL(&t->ready[class], d, ready_link[class]);
+		agent_deliver(q, a, d, class);
 		if (t->settings.transport_rate_delay > 0) {
 			t->pause_until = clock_mono() + t->settings.transport_rate_delay;
 			break;
@@ -124,7 +162,7 @@ static bool has_agents(const struct transport *t)
 
 static void transport_run(struct qmgr *q, struct transport *t)
 {
-	if (t->barred > 0 || TAILQ_EMPTY(&t->ready))
+	if (t->barred > 0 || !has_work(t))
 		return;
 	if (!has_agents(t)) {
 		if (t->unavailable)
@@ -157,7 +195,7 @@ void transports_tick(struct qmgr *q)
 	for (struct transport *t = q->transports.table; t; t = t->hh.next) {
 		if (t->unavailable && now >= t->available_at)
 			t->unavailable = false;
-		if (!TAILQ_EMPTY(&t->ready))
+		if (has_work(t))
 			transport_touch(q, t);
 	}
 }

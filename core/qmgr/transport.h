@@ -21,11 +21,13 @@ struct transport {
 	UT_hash_handle hh;
 	char *name;
 	struct transport_settings settings;
-	struct destination *destinations; /* uthash, by key */
-	struct destination_list ready;    /* may be given a delivery now; the first is next */
+	struct destination *destinations;            /* uthash, by key */
+	struct destination_list ready[MAIL_CLASSES]; /* may be given a delivery now; the first is next */
 	struct destination_list idle; /* nothing to do; kept for what they have earned, the oldest first */
 	uint32_t nidle;
 	struct agent_list agents;
+	uint32_t flying[MAIL_CLASSES]; /* deliveries under way */
+	uint8_t turn;                  /* the class that is next, when both have work */
 	unsigned barred;  /* living agents of a former qmgr whose word is awaited: nothing is handed out */
 	bool unavailable; /* no such service, or it does not come up: recipients are deferred */
 	char reason[160];

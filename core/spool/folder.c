@@ -12,6 +12,9 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "spool/file.h"
+
+enum { AHEAD = 128, AHEAD_BYTES = 16 * 1024 };
 
 /* A stream of its own over an open folder. */
 static DIR *open_folder(int dir, const char *name)
@@ -67,23 +70,81 @@ struct folder_list folder_segments(struct spool *s, int dir)
 	return list;
 }
 
+/* ---- message files --------------------------------------------------------------------------- */
+
+struct serial_list {
+	uint64_t *items;
+	size_t n, cap;
+};
+
+static int by_serial(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The messages of one folder. In the order in which they were made: so do their inodes, and mostly their
+ * blocks, lie on the disk. */
+static bool list_messages(struct spool *s, unsigned folder, struct serial_list *list)
+{
+	char name[4];
+	snprintf(name, sizeof name, "%02X", folder);
+	DIR *d = open_folder(s->message, name);
+	list->n = 0;
+	for (const struct dirent *e; d && (e = readdir(d));) {
+		uint64_t serial;
+		if (!queue_id_parse(e->d_name, &serial)) {
+			remove_unfinished(s, dirfd(d), e->d_name);
+			continue;
+		}
+		if (list->n == list->cap) {
+			list->cap = list->cap * 2 + 256;
+			list->items = mem_realloc_array(list->items, list->cap, sizeof *list->items);
+		}
+		list->items[list->n++] = serial;
+	}
+	if (d)
+		closedir(d);
+	if (list->n > 0)
+		qsort(list->items, list->n, sizeof *list->items, by_serial);
+	return d;
+}
+
+/* Has the disk read the beginning of a file; does not wait for it. */
+static void read_ahead(struct spool *s, uint64_t serial)
+{
+	char name[FILE_NAME];
+	int fd = openat(s->message, file_name(name, serial), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0)
+		(void)posix_fadvise(fd, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+	io_close(&fd);
+}
+
+/* All message files, with so many asked for in advance. */
+static bool walk_messages(struct spool *s, size_t ahead, folder_each_fn *each, void *ctx)
+{
+	bool on = true, all = true;
+	struct serial_list list = { 0 };
+	for (unsigned folder = 0; on && folder < 256; folder++) {
+		all = list_messages(s, folder, &list) && all;
+		for (size_t i = 0; i < ahead && i < list.n; i++)
+			read_ahead(s, list.items[i]);
+		for (size_t i = 0; on && i < list.n; i++) {
+			if (ahead > 0 && i + ahead < list.n)
+				read_ahead(s, list.items[i + ahead]);
+			on = each(ctx, list.items[i]);
+		}
+	}
+	free(list.items);
+	return on && all;
+}
+
 bool folder_messages(struct spool *s, folder_each_fn *each, void *ctx)
 {
-	bool ok = true, all = true;
-	for (unsigned i = 0; ok && i < 256; i++) {
-		char name[4];
-		snprintf(name, sizeof name, "%02X", i);
-		DIR *d = open_folder(s->message, name);
-		all = all && d;
-		for (const struct dirent *e; d && ok && (e = readdir(d));) {
-			uint64_t serial;
-			if (queue_id_parse(e->d_name, &serial))
-				ok = each(ctx, serial);
-			else
-				remove_unfinished(s, dirfd(d), e->d_name);
-		}
-		if (d)
-			closedir(d);
-	}
-	return ok && all;
+	return walk_messages(s, 0, each, ctx);
+}
+
+bool folder_messages_ahead(struct spool *s, folder_each_fn *each, void *ctx)
+{
+	return walk_messages(s, AHEAD, each, ctx);
 }

@@ -133,7 +133,7 @@ int keeper_fd(const struct keeper *k)
 void keeper_dispatch(struct keeper *k)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
-	for (struct news *n = post_take_news(k->post), *next; n; n = next) {
+	for (struct news *n = post_take_news(k->post, NEWS_PER_DISPATCH), *next; n; n = next) {
 		next = n->next;
 		keeper_take_news(k, n);
 	}

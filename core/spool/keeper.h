@@ -39,9 +39,9 @@ struct keeper_events {
 
 /* One keeper per spool: takes its lock; false with "is in use by …" when another holds it. */
 struct keeper *keeper_open(struct spool *, const struct keeper_events *, void *ctx, struct ost_why *);
-void keeper_close(struct keeper **);  /* finishes queued work first */
-int keeper_fd(const struct keeper *); /* readable when keeper_dispatch() has something to do */
-void keeper_dispatch(struct keeper *);
+void keeper_close(struct keeper **);   /* finishes queued work first */
+int keeper_fd(const struct keeper *);  /* readable when keeper_dispatch() has something to do */
+void keeper_dispatch(struct keeper *); /* a bounded piece of it */
 
 void keeper_scan(struct keeper *); /* start recovery: found() …, then scanned() */
 /* Bytes that a writer's hint function produced, or spool_writer_report(). */

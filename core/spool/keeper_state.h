@@ -18,7 +18,8 @@ enum {
 	MOVES_MAX = 1024,
 	LOOK_TICKS = 2,
 	RELOAD_TICKS = 60,
-	KEPT_HINTS_MAX = 64 << 20
+	KEPT_HINTS_MAX = 64 << 20,
+	NEWS_PER_DISPATCH = 32, /* what else the caller has to do must not wait long */
 };
 
 struct blocked { /* jobs that wait for an entry's present job, in order */

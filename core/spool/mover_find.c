@@ -399,7 +399,7 @@ void mover_scan(struct mover *m)
 		log_error("spool: %s", why.text);
 	post_news(m->post, news_new(NEWS_JOURNAL));
 	m->in_files = true;
-	folder_messages(m->spool, scan_file, &w);
+	folder_messages_ahead(m->spool, scan_file, &w);
 	m->in_files = false;
 	send_files(m, &w.finds, 1);
 	free(w.finds.items);

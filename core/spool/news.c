@@ -198,9 +198,16 @@ struct job *post_take_jobs_at_once(struct post *p)
 	return jobs;
 }
 
-void post_news(struct post *p, struct news *n)
+/* Makes the descriptor readable. */
+static void ring(struct post *p)
 {
 	static const uint64_t one = 1;
+	if (write(p->event, &one, sizeof one) < 0 && errno != EAGAIN)
+		log_error("spool: eventfd: errno %d", errno);
+}
+
+void post_news(struct post *p, struct news *n)
+{
 	n->next = NULL;
 	pthread_mutex_lock(&p->lock);
 	while (p->unread >= UNREAD_MAX && n->kind != NEWS_JOB)
@@ -212,21 +219,29 @@ void post_news(struct post *p, struct news *n)
 	if (first)
 		pthread_cond_signal(&p->more_news);
 	pthread_mutex_unlock(&p->lock);
-	if (first && write(p->event, &one, sizeof one) < 0 && errno != EAGAIN)
-		log_error("spool: eventfd: errno %d", errno);
+	if (first)
+		ring(p);
 }
 
-struct news *post_take_news(struct post *p)
+struct news *post_take_news(struct post *p, size_t most)
 {
 	uint64_t count;
 	(void)!read(p->event, &count, sizeof count); /* before the look: what comes after it sets it again */
 	pthread_mutex_lock(&p->lock);
-	struct news *n = p->first_news;
-	p->first_news = NULL;
-	p->last_news = &p->first_news;
-	p->unread = 0;
+	struct news *n = p->first_news, **end = &p->first_news;
+	for (; *end && most > 0; most--) {
+		end = &(*end)->next;
+		p->unread--;
+	}
+	p->first_news = *end;
+	*end = NULL;
+	bool more = p->first_news;
+	if (!more)
+		p->last_news = &p->first_news;
 	pthread_cond_signal(&p->less_news);
 	pthread_mutex_unlock(&p->lock);
+	if (more)
+		ring(p);
 	return n;
 }
 

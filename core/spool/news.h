@@ -127,8 +127,9 @@ void post_job(struct post *, struct job *);
 struct job *post_take_jobs(struct post *, int64_t deadline);
 struct job *post_take_jobs_at_once(struct post *); /* those that are there; NULL: none */
 void post_news(struct post *, struct news *);      /* waits while much news is unread */
-struct news *post_take_news(struct post *);        /* all, in order; NULL: none */
-bool post_wait_news(struct post *);                /* until there is some */
+/* At most so many, in order; NULL: none. The descriptor stays readable while there is more. */
+struct news *post_take_news(struct post *, size_t most);
+bool post_wait_news(struct post *); /* until there is some */
 
 struct job *job_new(enum job_kind);
 void job_free(struct job *);
