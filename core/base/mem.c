@@ -2,16 +2,20 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Says so without allocating, and ends. */
+#include "base/log.h"
+
+static atomic_flag said_so = ATOMIC_FLAG_INIT;
+
+/* Says so, and ends. A log line takes no memory of the heap; should its making fail for the same reason, it is left out. */
 static _Noreturn void out_of_memory(void)
 {
-	static const char text[] = "fatal: out of memory\n";
-	(void)!write(STDERR_FILENO, text, sizeof text - 1);
+	if (!atomic_flag_test_and_set(&said_so))
+		log_panic("out of memory");
 	abort();
 }
 

@@ -18,8 +18,7 @@
 enum { SYNC_THREADS = 16 };
 
 /* What the child runs: set in prepare(), constant afterwards. */
-static const struct ost_transport_ops *ops;
-static const void *config;
+static struct user_half half;
 
 static bool user_prepare(struct worker *w, struct ost_why *why)
 {
@@ -27,11 +26,11 @@ static bool user_prepare(struct worker *w, struct ost_why *why)
 	const struct mod_provider *p = mod_find(OST_KIND_TRANSPORT, line->command, why);
 	if (!p)
 		return false;
-	ops = (const struct ost_transport_ops *)p->ops;
-	if (!ops->user_write || !ops->user_publish)
+	half = (struct user_half){ .module = p->module, .ops = (const struct ost_transport_ops *)p->ops };
+	if (!half.ops->user_write || !half.ops->user_publish)
 		return why_set(why, "module %s: %s does nothing as a user", p->module, line->command);
-	config = mod_config_only(p, worker_view(w), line->name, why);
-	return config != NULL;
+	half.config = mod_config_only(p, worker_view(w), line->name, why);
+	return half.config != NULL;
 }
 
 static void do_group(const struct worker_user *user, struct ost_user_job *jobs, size_t n, struct syncer *syncer)
@@ -45,7 +44,7 @@ static void do_group(const struct worker_user *user, struct ost_user_job *jobs, 
 		jobs[i].uid = user->uid;
 		jobs[i].gid = user->gid;
 	}
-	user_run(ops, config, jobs, n, syncer);
+	user_run(&half, jobs, n, syncer);
 	io_close(&home_fd);
 }
 

@@ -17,13 +17,13 @@
 #include "deliver/userrun.h"
 #include "deliver/userwire.h"
 #include "ipc/protocol.h"
+#include "module/module.h"
 #include "process/broker.h"
 
 #define USERJOBS_MAGIC 0x55736a6fu
 
 /* How many groups of one user's jobs are under way in children at a time: more, smaller groups wait less, fewer share more. */
 enum { PARALLEL = 4 };
-static const int64_t answer_time = 600 * CLOCK_SECOND;
 
 struct call { /* a thread in userjobs_run(), on its stack */
 	pthread_cond_t wake;
@@ -50,7 +50,7 @@ struct group { /* the jobs of one user; there while somebody waits for it */
 struct userjobs {
 	unsigned magic;
 	const struct agent *agent;
-	const void *config;
+	struct user_half half;
 	struct broker_client *broker;
 	pthread_mutex_t lock; /* guards groups, all in them, waiter.next and call.left */
 	struct group *groups;
@@ -61,7 +61,7 @@ struct userjobs *userjobs_new(const struct agent *agent, const void *config, str
 	struct userjobs *u = MEM_NEW(struct userjobs);
 	u->magic = USERJOBS_MAGIC;
 	u->agent = agent;
-	u->config = config;
+	u->half = (struct user_half){ .module = mod_name(agent->module), .ops = agent->ops, .config = config };
 	u->broker = broker;
 	pthread_mutex_init(&u->lock, NULL);
 	return u;
@@ -206,7 +206,7 @@ static void run_here(struct userjobs *u, struct batch *b)
 			b->jobs[i].gid = gid;
 		}
 		if (b->n > 0)
-			user_run(u->agent->ops, u->config, b->jobs, b->n, NULL);
+			user_run(&u->half, b->jobs, b->n, NULL);
 		for (size_t i = 0; i < b->n; i++)
 			*b->w[i]->done = b->jobs[i].done;
 		close_jobs(b);
@@ -255,7 +255,7 @@ static bool ask_child(struct batch *b, struct ipc_link *link)
 		alive = userwire_send(link, &b->jobs[i], i + 1 == b->n);
 	}
 	alive = ipc_uncork(link) && alive;
-	if (alive && ipc_receive(link, &m, clock_mono() + answer_time) == IPC_GOT && m.type == M_JOBS_DONE &&
+	if (alive && ipc_receive(link, &m, mod_deadline(4 * USER_TIMES)) == IPC_GOT && m.type == M_JOBS_DONE &&
 	    userwire_answered(&m, done, b->n))
 		return true;
 	fail_all(b, OST_DEFERRED, "4.3.0", "the process that writes as the user died or gave no answer");

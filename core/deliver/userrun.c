@@ -15,6 +15,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "deliver/crew.h"
+#include "module/module.h"
 
 void user_job_init(struct ost_user_job *j)
 {
@@ -177,11 +178,15 @@ static void sync_folders(struct ost_user_job *jobs, size_t n, struct syncer *y)
 	}
 }
 
-void user_run(const struct ost_transport_ops *ops, const void *config, struct ost_user_job *jobs, size_t n, struct syncer *y)
+void user_run(const struct user_half *h, struct ost_user_job *jobs, size_t n, struct syncer *y)
 {
-	assert(n > 0 && n <= USER_BATCH && ops->user_write && ops->user_publish);
-	ops->user_write(config, jobs, n);
+	assert(n > 0 && n <= USER_BATCH && h->ops->user_write && h->ops->user_publish);
+	mod_note(h->module, "user_write", mod_deadline(USER_TIMES));
+	h->ops->user_write(h->config, jobs, n);
+	mod_note_end();
 	sync_files(jobs, n, y);
-	ops->user_publish(config, jobs, n);
+	mod_note(h->module, "user_publish", mod_deadline(USER_TIMES));
+	h->ops->user_publish(h->config, jobs, n);
+	mod_note_end();
 	sync_folders(jobs, n, y);
 }

@@ -8,6 +8,15 @@
 
 enum { USER_BATCH = 64 }; /* most jobs in one group */
 
+/* The half of a transport module that runs as the user. */
+struct user_half {
+	const char *module; /* its name */
+	const struct ost_transport_ops *ops;
+	const void *config;
+};
+/* How often ostler_module_timeout a group of jobs may take in each of its two steps. */
+enum { USER_TIMES = 10 };
+
 /* Presets what a job starts with. */
 void user_job_init(struct ost_user_job *);
 
@@ -18,7 +27,7 @@ void syncer_destroy(struct syncer **);
 
 /* Does them all; each job's done says how it went. Its descriptors file_fd and dir_fd are closed. syncer NULL: one sync after
  * the other. */
-void user_run(const struct ost_transport_ops *, const void *config, struct ost_user_job *jobs, size_t n, struct syncer *);
+void user_run(const struct user_half *, struct ost_user_job *jobs, size_t n, struct syncer *);
 /* Sets a failure. */
 void user_failed(struct ost_user_done *, enum ost_delivered, const char *dsn, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

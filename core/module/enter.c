@@ -93,15 +93,18 @@ struct arena *mod_thread_arena(void)
 	return *a;
 }
 
+/* Twice the time that a call was given. */
+static int64_t overdue(int64_t deadline)
+{
+	return deadline == CLOCK_NEVER ? CLOCK_NEVER : deadline + (deadline - clock_mono());
+}
+
 /* Notes that the thread goes into the instance that it has marked. */
 static void go_in(struct mod_thread *t, struct mod_instance *in, const char *entry, int64_t deadline)
 {
-	int64_t limit = CLOCK_NEVER;
 	if (in->serial)
 		pthread_mutex_lock(&in->serial_lock);
-	if (t->slot && deadline != CLOCK_NEVER) /* overdue after twice the time it was given */
-		limit = deadline + (deadline - clock_mono());
-	page_push(t->slot, in->page_module, entry, limit);
+	page_push(t->slot, in->page_module, entry, t->slot ? overdue(deadline) : CLOCK_NEVER);
 	t->depth++;
 }
 
@@ -139,6 +142,18 @@ void mod_leave(struct mod_instance *in)
 	if (in->serial)
 		pthread_mutex_unlock(&in->serial_lock);
 	atomic_store_explicit(&t->inside[t->depth], NULL, memory_order_release);
+}
+
+void mod_note(const char *module, const char *entry, int64_t deadline)
+{
+	struct mod_thread *t = this_thread();
+	if (t->slot)
+		page_push(t->slot, page_module(module), entry, overdue(deadline));
+}
+
+void mod_note_end(void)
+{
+	page_pop(this_thread()->slot);
 }
 
 bool mod_inside(const struct mod_instance *in)

@@ -85,11 +85,13 @@ static bool fill_config(struct mod_instance *in, struct ost_why *why)
 {
 	const struct ost_ops *ops = in->provider->ops;
 	struct ost_why inner = { "" };
+	mod_note(in->provider->module, "config_check", mod_deadline(1));
 	bool own_file = in->provider->kind == OST_KIND_TABLE && (ops->flags & OST_TABLE_CF_FILE);
 	if (own_file && (in->name[0] == '/' || in->name[0] == '.'))
 		in->config = config_from_file(in, &inner);
 	else
 		in->config = params_fill(ops, in->view, own_file ? from_view_by_name : from_view, in, in->arena, &inner);
+	mod_note_end();
 	return in->config || why_set(why, "%s", inner.text);
 }
 
@@ -127,7 +129,7 @@ struct mod_instance *mod_open(const struct mod_provider *provider, const struct 
 	struct ost_why inner = { "" };
 	bool ok = fill_config(in, why);
 	if (ok && provider->ops->open) {
-		mod_enter(in, "open", CLOCK_NEVER);
+		mod_enter(in, "open", mod_deadline(1));
 		ok = provider->ops->open(&in->handle, in->config, &in->self, &inner);
 		mod_leave(in);
 		if (!ok)
@@ -146,7 +148,7 @@ void mod_close(struct mod_instance **inp)
 		return;
 	CHECK_MAGIC(in, MOD_INSTANCE_MAGIC);
 	if (in->opened && in->provider->ops->close) {
-		mod_enter(in, "close", CLOCK_NEVER);
+		mod_enter(in, "close", mod_deadline(1));
 		in->provider->ops->close(in->self);
 		mod_leave(in);
 	}
@@ -199,6 +201,11 @@ void *mod_self(const struct mod_instance *in)
 const struct ost_ops *mod_ops(const struct mod_instance *in)
 {
 	return in->provider->ops;
+}
+
+const char *mod_name(const struct mod_instance *in)
+{
+	return in->provider->module;
 }
 
 const void *mod_config(const struct mod_instance *in)

@@ -58,12 +58,19 @@ const struct cfg_view *mod_handle_view(const struct ost_instance *);
  * what could not be closed before. Sets NULL. */
 void mod_retire(struct mod_instance **);
 const struct ost_ops *mod_ops(const struct mod_instance *);
+const char *mod_name(const struct mod_instance *); /* of its module */
 const void *mod_config(const struct mod_instance *);
 /* Without open(): the config struct alone, for user_write() in a user's child. */
 const void *mod_config_only(const struct mod_provider *, const struct cfg_view *, const char *name, struct ost_why *);
 
 void mod_enter(struct mod_instance *, const char *entry, int64_t deadline);
 void mod_leave(struct mod_instance *);
+/* For entry points that have no instance (load(), config_check(), user_write()): notes them for the master, and no more. */
+void mod_note(const char *module, const char *entry, int64_t deadline);
+void mod_note_end(void);
+/* When a call that starts now and has no deadline of its own should have returned: ostler_module_timeout from now, or
+ * `times` that. Overdue, as any call, after twice the time. */
+int64_t mod_deadline(unsigned times);
 
 /* The page shared with the master: which thread is in which module and entry point. mod_page_attach() is given the
  * mapping (zeros at first) at start, before any thread; mod_page_describe() is the
@@ -73,14 +80,17 @@ void mod_page_attach(void *page);
 bool mod_page_describe(const void *page, char *text, size_t size);
 /* For the handler of fatal signals: notes that the calling thread is the one. Safe there. */
 void mod_page_mark_crash(void);
-/* For the watchdog: calls each (may be NULL) for every thread that has been in a module for more than twice the time that
- * it was given; answers how many. now: clock_mono(). Texts are valid during the call. */
-struct mod_overdue {
-	int thread; /* gettid() */
-	int64_t since; /* microseconds past the limit */
+/* For the watchdog: every thread that is in a module now, with its innermost call. All of it is the word of a process that
+ * is not trusted. Texts are valid during the call, and may hold any byte but NUL. */
+struct mod_call {
+	size_t slot;     /* below MOD_PAGE_SLOTS: the thread's place in the page */
+	uint64_t number; /* differs from call to call of one slot */
+	int thread;      /* gettid() */
+	int64_t limit;   /* clock_mono(): twice the time it was given are over; CLOCK_NEVER */
 	const char *module, *entry;
 };
-size_t mod_page_overdue(const void *page, int64_t now, void (*each)(void *ctx, const struct mod_overdue *), void *ctx);
+enum { MOD_PAGE_SLOTS = MOD_PAGE_SIZE / 128 }; /* at least as many as there are */
+void mod_page_calls(const void *page, void (*each)(void *ctx, const struct mod_call *), void *ctx);
 
 extern const struct ost_host mod_host; /* what load() gets */
 

@@ -69,6 +69,10 @@ void page_push(struct page_slot *slot, uint32_t module, const char *entry, int64
 	if (!slot)
 		return;
 	uint32_t depth = atomic_load_explicit(&slot->depth, memory_order_relaxed);
+	if (depth == 0) {
+		uint64_t calls = atomic_load_explicit(&slot->calls, memory_order_relaxed);
+		atomic_store_explicit(&slot->calls, calls + 1, memory_order_relaxed);
+	}
 	if (depth < PAGE_FRAMES) {
 		struct page_frame *f = &slot->frames[depth];
 		uint64_t text[PAGE_ENTRY / 8] = { 0 };
@@ -150,23 +154,23 @@ bool mod_page_describe(const void *shared, char *text, size_t size)
 	return shown > 0;
 }
 
-size_t mod_page_overdue(const void *shared, int64_t now, void (*each)(void *ctx, const struct mod_overdue *), void *ctx)
+void mod_page_calls(const void *shared, void (*each)(void *ctx, const struct mod_call *), void *ctx)
 {
 	const struct page *page = shared;
-	size_t n = 0;
+	if (atomic_load(&page->magic) != PAGE_MAGIC)
+		return;
 	for (size_t i = 0; i < PAGE_SLOTS; i++) {
-		const struct page_frame *f = innermost(&page->slots[i]);
-		if (!f || atomic_load(&f->limit) > now)
+		const struct page_slot *slot = &page->slots[i];
+		const struct page_frame *f = innermost(slot);
+		if (!f)
 			continue;
-		struct mod_overdue o = { .thread = (int)atomic_load(&page->slots[i].thread),
-					 .since = now - atomic_load(&f->limit) };
 		char module[PAGE_NAME], entry[PAGE_ENTRY];
 		read_frame(page, f, module, entry);
-		o.module = module;
-		o.entry = entry;
-		n++;
-		if (each)
-			each(ctx, &o);
+		each(ctx, &(struct mod_call){ .slot = i,
+					      .number = atomic_load(&slot->calls),
+					      .thread = (int)atomic_load(&slot->thread),
+					      .limit = atomic_load(&f->limit),
+					      .module = module,
+					      .entry = entry });
 	}
-	return n;
 }

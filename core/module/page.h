@@ -30,7 +30,8 @@ struct page_slot {
 	_Atomic uint32_t thread; /* gettid(); 0: free */
 	_Atomic uint32_t depth;
 	struct page_frame frames[PAGE_FRAMES];
-	uint64_t pad[3]; /* slots of two cache lines: no false sharing */
+	_Atomic uint64_t calls; /* how often the thread went in from outside: names the present call */
+	uint64_t pad[2]; /* slots of two cache lines: no false sharing */
 };
 
 struct page {

@@ -11,10 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "module/loader.h"
 #include "module/module.h"
 #include "ostler/host.h"
+
+enum { DEFAULT_SECONDS = 30 }; /* without a configuration */
 
 struct loaded { /* a module in memory; load() was called */
 	struct loaded *next;
@@ -34,18 +37,26 @@ static struct {
 	const struct config *config; /* NULL: the modules in the program alone */
 	unsigned trusted;            /* who may own modules, beside root */
 	bool as_root;                /* see mod_permit_root() */
+	_Atomic int64_t call_time;   /* ostler_module_timeout, microseconds */
 	struct loaded *loaded;
 	struct provider *providers;
 	atomic_bool sealed;
-} registry = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} registry = { .lock = PTHREAD_MUTEX_INITIALIZER, .call_time = DEFAULT_SECONDS * CLOCK_SECOND };
 
 void mod_init(const struct config *config)
 {
 	pthread_mutex_lock(&registry.lock);
 	registry.config = config;
 	registry.trusted = geteuid();
+	if (config)
+		atomic_store(&registry.call_time, cfg_time(config_main_view(config), P_ostler_module_timeout));
 	pthread_mutex_unlock(&registry.lock);
 	atomic_store(&registry.sealed, false);
+}
+
+int64_t mod_deadline(unsigned times)
+{
+	return clock_mono() + times * atomic_load_explicit(&registry.call_time, memory_order_relaxed);
 }
 
 void mod_trust_user(unsigned user)
@@ -118,7 +129,10 @@ static const struct ost_module *load_module(const char *file, char *path, size_t
 	if (!m)
 		return NULL;
 	struct ost_why inner = { "" };
-	if (m->load && !m->load(&mod_host, &inner)) {
+	mod_note(m->name, "load", mod_deadline(1));
+	bool ok = !m->load || m->load(&mod_host, &inner);
+	mod_note_end();
+	if (!ok) {
 		why_set(why, "its load() failed: %s", inner.text[0] ? inner.text : "no reason given");
 		return NULL;
 	}
@@ -235,8 +249,11 @@ void mod_shutdown(void)
 	while (registry.loaded) {
 		struct loaded *l = registry.loaded;
 		registry.loaded = l->next;
-		if (l->descriptor->unload)
+		if (l->descriptor->unload) {
+			mod_note(l->descriptor->name, "unload", mod_deadline(1));
 			l->descriptor->unload();
+			mod_note_end();
+		}
 		free(l->file);
 		free(l);
 	}

@@ -188,10 +188,11 @@ static void on_child(evutil_socket_t fd, short what, void *arg)
 {
 	struct broker *b = arg;
 	pid_t pid;
+	int status;
 	(void)fd;
 	(void)what;
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		children_reaped(b, pid);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		children_reaped(b, pid, status);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

@@ -15,6 +15,7 @@
 #include "base/sanitize.h"
 #include "process/broker_state.h"
 #include "process/spawn.h"
+#include "process/watchdog.h"
 #include "process/worker_state.h"
 
 enum {
@@ -35,6 +36,7 @@ struct user_child {
 	pid_t pid; /* 0: has ended */
 	struct ipc_link *ctl;
 	struct event *readable;
+	struct watchdog *dog; /* NULL: a lookup */
 	int64_t deadline;      /* CLOCK_NEVER */
 	int agent_end;         /* the job link's other end until the agent has it; -1 */
 	unsigned waiting_type; /* CHILD_LOOKUP: CTL_TAKE or CTL_MAILBOX goes on then */
@@ -145,6 +147,7 @@ static void child_free(struct user_child *c)
 	}
 	b->child_count--;
 	child_end(c);
+	watchdog_free(&c->dog);
 	free(c);
 }
 
@@ -178,8 +181,10 @@ static struct user_child *child_start(struct broker_agent *a, const char *role,
 	b->children = c;
 	b->child_count++;
 	spawn_give(ctl, GIVE_SNAPSHOT, &w->snapshot, 1, 0);
-	if (job >= 0)
+	if (job >= 0) {
+		c->dog = watchdog_new(ctl);
 		spawn_give(ctl, GIVE_JOB, &job, 1, 0);
+	}
 	tlv_put_str(&body, K_SERVICE, a->line->name);
 	tlv_put_u64(&body, K_LINE, a->line_number);
 	tlv_put_u64(&body, K_GENERATION, worker_generation(w));
@@ -334,9 +339,21 @@ void children_forget(struct broker *b, const struct broker_agent *a)
 	}
 }
 
+/* A module that hangs or loops in a user's child: its jobs are deferred when it dies. */
+static void watch_module(struct user_child *c, int64_t now)
+{
+	struct ost_why why = { "" };
+	int64_t loop_time = 2 * cfg_time(worker_view(c->broker->worker), P_ostler_module_timeout);
+	if (c->deadline <= now || !c->dog || !watchdog_look(c->dog, c->pid, now, loop_time, &why))
+		return;
+	log_warning("child pid %d of the broker %s", (int)c->pid, why.text);
+	c->deadline = now;
+}
+
 void children_tick(struct broker *b, int64_t now)
 {
 	for (struct user_child *c = b->children; c; c = c->next) {
+		watch_module(c, now);
 		if (now < c->deadline)
 			continue;
 		if (c->phase != CHILD_ENDING)
@@ -347,7 +364,18 @@ void children_tick(struct broker *b, int64_t now)
 	}
 }
 
-bool children_reaped(struct broker *b, pid_t pid)
+/* Who dies, or ends with anything but its own good word, is told of. */
+static void tell_end(const struct user_child *c, int status)
+{
+	char text[400];
+	bool inside = watchdog_end(c->dog, status, text, sizeof text);
+	if (inside || status != 0)
+		log_warning("child pid %d of the broker (%s, %s%s) %s", (int)c->pid,
+			    c->agent ? c->agent->line->name : "no agent", c->request.has_uid ? "user id" : "user ",
+			    c->request.has_uid ? "" : c->request.name, text);
+}
+
+bool children_reaped(struct broker *b, pid_t pid, int status)
 {
 	struct user_child *c = b->children;
 	while (c && c->pid != pid)
@@ -356,6 +384,7 @@ bool children_reaped(struct broker *b, pid_t pid)
 		return false;
 	if (c->readable) /* what it said last */
 		on_readable(-1, EV_READ, c);
+	tell_end(c, status);
 	if (c->phase == CHILD_LOOKUP || c->phase == CHILD_STARTING)
 		child_fail(c, failed_status(c), "a child of the broker ended before it was ready");
 	child_free(c);

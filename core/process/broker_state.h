@@ -46,7 +46,7 @@ void child_take(struct broker_agent *, const struct control_fields *);
 void child_drop(struct broker_agent *, uint64_t id);
 void children_forget(struct broker *, const struct broker_agent *); /* the agent is gone */
 void children_tick(struct broker *, int64_t now);
-bool children_reaped(struct broker *, pid_t);
+bool children_reaped(struct broker *, pid_t, int status);
 /* Who is this user? BROKER_OK with *user; otherwise the lookup has been started and the request is taken up
  * again when it is through (CTL_TAKE, CTL_MAILBOX). */
 bool user_known(struct broker *, const char *name, struct broker_user *);

@@ -27,6 +27,7 @@ enum control_type {
 	/* process -> master */
 	CTL_READY,
 	CTL_RETIRED, /* the role has been told: it takes no new sessions any more */
+	CTL_LEAVING, /* serve() is through: the exit status that follows is its own */
 	CTL_FAILED,  /* F_REASON: why the start failed */
 	CTL_CONNECT, /* F_ID, F_NAME: the role wanted */
 	CTL_WANT,    /* F_NAME: an agent's service */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,7 +22,13 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14) /* since the third version of the interface */
 #endif
 
-enum { TRUNCATE_SINCE = 3, REFER_SINCE = 2 };
+enum { REFER_SINCE = 2, TRUNCATE_SINCE = 3, SCOPED_SINCE = 6 };
+
+/* landlock_ruleset_attr as newer kernels know it; the headers may be older. */
+struct ruleset {
+	uint64_t access_fs, access_net, scoped;
+};
+#define SCOPE_SIGNAL (1ULL << 1) /* signals stay within this process, whatever way they are sent */
 
 #define READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE                                                                                                \
@@ -72,7 +79,7 @@ static const struct {
 	{ ROLE_MAILDROP, "/message", READ | WRITE },
 };
 
-static int landlock_call_create(const struct landlock_ruleset_attr *attr, size_t size, unsigned flags)
+static int landlock_call_create(const struct ruleset *attr, size_t size, unsigned flags)
 {
 	return (int)syscall(SYS_landlock_create_ruleset, attr, size, flags);
 }
@@ -125,8 +132,9 @@ bool landlock_seal(const struct sandbox *s, struct ost_why *why)
 		handled &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (abi < REFER_SINCE)
 		handled &= ~LANDLOCK_ACCESS_FS_REFER;
-	struct landlock_ruleset_attr attr = { .handled_access_fs = handled };
-	int ruleset = landlock_call_create(&attr, sizeof attr, 0);
+	struct ruleset attr = { .access_fs = handled, .scoped = SCOPE_SIGNAL };
+	size_t size = abi >= SCOPED_SINCE ? sizeof attr : offsetof(struct ruleset, access_net);
+	int ruleset = landlock_call_create(&attr, size, 0);
 	if (ruleset < 0)
 		return why_errno(why, "Landlock: make a ruleset");
 	bool ok = (allow_all(ruleset, s, handled) && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0) ||

@@ -16,6 +16,7 @@
 #include "process/listen.h"
 #include "process/master.h"
 #include "process/throttle.h"
+#include "process/watchdog.h"
 
 #define MASTER_MAGIC 0x3a57e301u
 
@@ -53,11 +54,12 @@ struct proc {
 	enum proc_state state;
 	struct ipc_link *ctl;
 	struct event *readable, *writable;
-	void *page; /* shared with the process; NULL when it loads no modules */
+	struct watchdog *dog; /* NULL when it loads no modules */
 	unsigned column;
 	int64_t started, kill_at; /* clock_mono(); CLOCK_NEVER */
 	bool hung, retired; /* told so */
 	bool has_retired;   /* it takes no new sessions any more */
+	bool leaving;       /* it has said that it ends in good order */
 	unsigned links;           /* how often it was chosen as somebody's peer */
 	struct ost_why why;       /* what it said when its start failed */
 };
@@ -107,6 +109,8 @@ void duty_fill(struct master *, struct duty *);
 void proc_tell(struct proc *, unsigned type, const char *text);
 void proc_stop(struct proc *);
 void proc_retire(struct proc *);
+/* It has closed its control link: it ends by itself soon, or is killed. */
+void proc_deaf(struct proc *);
 /* A child has ended. */
 void proc_ended(struct master *, struct proc *, int status);
 struct proc *proc_find(struct master *, pid_t);

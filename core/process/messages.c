@@ -23,6 +23,12 @@ static void on_retired(struct proc *p, const struct control_fields *f)
 	reload_proc_retired(p->master);
 }
 
+static void on_leaving(struct proc *p, const struct control_fields *f)
+{
+	(void)f;
+	p->leaving = true;
+}
+
 static void on_failed(struct proc *p, const struct control_fields *f)
 {
 	sanitize_into(p->why.text, sizeof p->why.text, f->reason, strlen(f->reason), SANITIZE_LOG);
@@ -52,7 +58,7 @@ static const struct {
 	unsigned type;
 	void (*take)(struct proc *, const struct control_fields *);
 } takes[] = {
-	{ CTL_READY, on_ready }, { CTL_RETIRED, on_retired },    { CTL_FAILED, on_failed },
+	{ CTL_READY, on_ready }, { CTL_RETIRED, on_retired },    { CTL_LEAVING, on_leaving },    { CTL_FAILED, on_failed },
 	{ CTL_WANT, on_want },   { CTL_CONNECT, peers_request }, { CTL_OPEN, watch_open_for },
 	{ CTL_WATCH, on_watch },
 };
@@ -81,8 +87,9 @@ void proc_readable(evutil_socket_t fd, short what, void *arg)
 		enum ipc_got got = ipc_receive(p->ctl, &msg, 0);
 		if (got == IPC_AGAIN)
 			return;
-		if (got == IPC_CLOSED) {
-			event_del(p->readable); /* its end comes as a signal */
+		if (got == IPC_CLOSED) { /* its end comes as a signal, soon: who does not hear us any more is of no use */
+			event_del(p->readable);
+			proc_deaf(p);
 			return;
 		}
 		take_message(p, &msg);

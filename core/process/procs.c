@@ -3,20 +3,20 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "module/module.h"
 #include "process/master_state.h"
 #include "process/spawn.h"
 
-enum { STOP_SECONDS = 30 }; /* a process that was told to stop is killed then */
+enum {
+	STOP_SECONDS = 30,   /* a process that was told to stop is killed then */
+	START_SECONDS = 300, /* one that has not come up */
+};
 
 const char *proc_label(const struct proc *p)
 {
@@ -47,17 +47,11 @@ static bool take_column(struct master *m, struct proc *p)
 	return false;
 }
 
-/* The page in which the process notes where its threads are; gives it to the process. */
+/* The page in which the process notes where its threads are. */
 static bool give_page(struct proc *p)
 {
-	int fd = memfd_create("ostler-page", MFD_CLOEXEC);
-	bool ok = fd >= 0 && ftruncate(fd, MOD_PAGE_SIZE) == 0;
-	void *page = ok ? mmap(NULL, MOD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
-	ok = page != MAP_FAILED && spawn_give(p->ctl, GIVE_PAGE, &fd, 1, 0);
-	if (page != MAP_FAILED)
-		p->page = page;
-	io_close(&fd);
-	return ok;
+	p->dog = watchdog_new(p->ctl);
+	return p->dog != NULL;
 }
 
 static bool give_listeners(struct proc *p)
@@ -125,8 +119,7 @@ static void proc_free(struct master *m, struct proc *p)
 	if (p->writable)
 		event_free(p->writable);
 	ipc_link_destroy(&p->ctl);
-	if (p->page)
-		munmap(p->page, MOD_PAGE_SIZE);
+	watchdog_free(&p->dog);
 	counters_clear(m->counters, p->column);
 	m->column_used[p->column] = false;
 	free(p);
@@ -257,6 +250,13 @@ void proc_retire(struct proc *p)
 	proc_tell(p, CTL_RETIRE, "");
 }
 
+void proc_deaf(struct proc *p)
+{
+	int64_t last = clock_mono() + STOP_SECONDS * CLOCK_SECOND;
+	if (p->kill_at > last)
+		p->kill_at = last;
+}
+
 struct proc *proc_of_role(struct master *m, const char *role)
 {
 	struct proc *best = NULL;
@@ -273,21 +273,6 @@ struct proc *proc_of_role(struct master *m, const char *role)
 
 /* ---- the end
  * --------------------------------------------------------------------------------------------------- */
-
-/* "killed by signal 11 in module hash, lookup", "exit status 1". Answers whether it ended inside a module. */
-static bool describe_end(const struct proc *p, int status, char *text, size_t size)
-{
-	char where[256] = "";
-	bool inside = p->page && mod_page_describe(p->page, where, sizeof where);
-	if (inside)
-		snprintf(text, size,
-			 WIFSIGNALED(status) ? "killed by signal %d in %s" : "exit status %d in %s",
-			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), where);
-	else
-		snprintf(text, size, WIFSIGNALED(status) ? "killed by signal %d" : "exit status %d",
-			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return inside;
-}
 
 /* qmgr hears of every end: what the process had locked is free now. */
 static void tell_qmgr(struct master *m, const struct proc *gone)
@@ -331,8 +316,9 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	struct duty *d = p->duty;
 	bool starting = p->state == PROC_STARTING;
 	char text[400];
-	bool inside = describe_end(p, status, text, sizeof text); /* a module that calls exit() has no good end */
-	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0 && !inside);
+	watchdog_end(p->dog, status, text, sizeof text);
+	/* Who is told to end does, or ends in good order when it has said so: a module that calls exit() has not. */
+	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0 && p->leaving);
 	if (status != 0 || !expected)
 		log_warning("process %s pid %d %s", proc_label(p), (int)p->pid, text);
 	tell_qmgr(m, p);
@@ -360,21 +346,27 @@ void proc_ended(struct master *m, struct proc *p, int status)
 /* ---- once a second
  * --------------------------------------------------------------------------------------------- */
 
-static void take_overdue(void *ctx, const struct mod_overdue *o)
+/* A start that does not come to its end. */
+static void watch_start(struct proc *p, int64_t now)
 {
-	struct ost_why *why = ctx;
-	if (!why->text[0])
-		why_set(why, "module %s, %s", o->module, o->entry);
+	if (p->state == PROC_STARTING && p->kill_at == CLOCK_NEVER && now - p->started > START_SECONDS * CLOCK_SECOND)
+		p->kill_at = now;
 }
 
-/* A module call far beyond its deadline: the process finishes what it can and ends. */
+/* A module call far beyond its deadline: the process finishes what it can and ends. Who is still starting has nothing to
+ * finish, and hears nothing. */
 static void watch_modules(struct master *m, struct proc *p, int64_t now)
 {
 	struct ost_why why = { "" };
-	if (p->hung || !p->page || mod_page_overdue(p->page, now, take_overdue, &why) == 0)
+	int64_t loop_time = 2 * cfg_time(config_main_view(p->duty->generation->config), P_ostler_module_timeout);
+	if (p->hung || !p->dog || !watchdog_look(p->dog, p->pid, now, loop_time, &why))
 		return;
-	log_warning("process %s pid %d hangs in %s", proc_label(p), (int)p->pid, why.text);
+	log_warning("process %s pid %d %s", proc_label(p), (int)p->pid, why.text);
 	p->hung = true;
+	if (p->state == PROC_STARTING) {
+		p->kill_at = now;
+		return;
+	}
 	proc_tell(p, CTL_HUNG, why.text);
 	if (p->kill_at == CLOCK_NEVER)
 		p->kill_at = now + (STOP_SECONDS + 10) * CLOCK_SECOND;
@@ -388,6 +380,7 @@ static void watch_modules(struct master *m, struct proc *p, int64_t now)
 void procs_tick(struct master *m, int64_t now)
 {
 	for (struct proc *p = m->procs; p; p = p->next) {
+		watch_start(p, now);
 		watch_modules(m, p, now);
 		if (now < p->kill_at)
 			continue;

@@ -9,6 +9,18 @@
 
 #include "base/why.h"
 
+/* 1 in a build whose sanitizer needs what a seal refuses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
+
 struct sandbox {
 	unsigned flags;     /* ROLE_* of worker.h */
 	const char *spool; /* inside the jail */
@@ -16,6 +28,7 @@ struct sandbox {
 	bool any_path; /* paths are not restricted: an agent that delivers as the one user that it is */
 	const char *config; /* the configuration folder, or NULL */
 	const char *data;   /* data_directory, or NULL */
+	int control;        /* a descriptor that stays open whatever is done in this process; -1 */
 	const char *write;  /* one folder that may be written to (a user's child), or NULL */
 };
 

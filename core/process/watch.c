@@ -52,7 +52,7 @@ static void on_settled(evutil_socket_t fd, short what, void *arg)
 		log_warning("%s", why.text);
 	m->watch->jail_changed = false;
 	for (struct proc *p = m->procs; p; p = p->next) {
-		if (p->page)
+		if (p->dog)
 			proc_tell(p, CTL_FILES, "");
 	}
 }

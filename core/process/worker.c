@@ -31,7 +31,7 @@ static const struct role *find_role(const struct role *const roles[], const char
 static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGPIPE, SIGINT,  SIGHUP,  SIGTERM, SIGUSR1,
-				       SIGUSR2, SIGTTOU, SIGTTIN, SIGXFSZ };
+				       SIGUSR2, SIGTTOU, SIGTTIN, SIGXFSZ, SIGALRM, SIGVTALRM };
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);
 }
@@ -97,7 +97,10 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 		return start_failed(w, &why);
 	if (w->ctl)
 		worker_link_run(w);
-	return role->serve(w);
+	int status = role->serve(w);
+	if (w->ctl)
+		ipc_send(w->ctl, CTL_LEAVING, NULL, 0);
+	return status;
 }
 
 /* ---- what a role asks

@@ -17,6 +17,7 @@
 #include "module/module.h"
 #include "process/counters.h"
 #include "process/jail.h"
+#include "process/limits.h"
 #include "process/logging.h"
 #include "process/paths.h"
 #include "process/privileges.h"
@@ -191,6 +192,8 @@ static void start_modules(struct worker *w)
 bool worker_start_become(struct worker *w, struct ost_why *why)
 {
 	struct identity id = { .uid = getuid(), .gid = getgid() };
+	if (w->role->flags & ROLE_MODULES)
+		limits_memory(w->view);
 	if (w->job)
 		return become_user(w, why);
 	umask(077);
@@ -225,7 +228,7 @@ static bool enter_jail(struct worker *w, struct ost_why *why)
 /* The job link alone stays open. */
 static bool seal_user(struct worker *w, struct ost_why *why)
 {
-	struct sandbox s = { .flags = w->role->flags, .write = w->user.home };
+	struct sandbox s = { .flags = w->role->flags, .write = w->user.home, .control = -1 };
 	mod_seal();
 	if (!sandbox_seal(&s, why))
 		return false;
@@ -250,6 +253,7 @@ bool worker_start_seal(struct worker *w, struct ost_why *why)
 		mod_seal();
 	char *maildrop = instance_path(w->view, PLACE_MAILDROP);
 	struct sandbox s = { .flags = w->role->flags,
+			     .control = CONTROL_FD,
 			     .spool = w->spool_path,
 			     .maildrop = maildrop + strlen(w->jail),
 			     .config = cfg_folder(w->view),

@@ -75,7 +75,7 @@ struct restrictions {
 };
 
 struct list *restrict_class(const struct restrictions *, const char *name); /* NULL: no such class */
-void *restrict_module_state(struct session *, const struct step *);
+void *restrict_module_state(struct session *, const struct step *, struct ost_session *);
 
 enum outcome check_list(struct check *, const struct list *);
 /* Refuses: "CODE DSN TEXT"; logs it. Inside warn_if_reject it only logs and answers OUTCOME_DUNNO. */

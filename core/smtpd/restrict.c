@@ -15,7 +15,7 @@
 #include "net/self.h"
 #include "smtpd/check.h"
 
-enum { REPLY_MAX = 500, MODULE_SECONDS = 30 };
+enum { REPLY_MAX = 500 };
 
 void verdict_free(struct verdict *v)
 {
@@ -146,9 +146,10 @@ static enum outcome run_module(struct check *c, const struct step *step)
 {
 	struct ost_session os = { .magic = MODULE_SESSION_MAGIC, .check = c };
 	pool_wait_begin();
-	mod_enter(step->instance, "run", clock_mono() + MODULE_SECONDS * CLOCK_SECOND);
-	enum ost_verdict got = step->ops->run(mod_self(step->instance), restrict_module_state(c->s, step), step->prepared,
-					      public_stages[c->stage], &os);
+	void *state = restrict_module_state(c->s, step, &os);
+	mod_enter(step->instance, "run", mod_deadline(1));
+	enum ost_verdict got =
+		step->ops->run(mod_self(step->instance), state, step->prepared, public_stages[c->stage], &os);
 	mod_leave(step->instance);
 	pool_wait_end();
 	return module_outcome(c, step, &os, got);

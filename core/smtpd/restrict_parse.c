@@ -101,6 +101,17 @@ static const struct mod_provider *find_module(struct parser *p, const char *name
 	return NULL;
 }
 
+/* Lets the module take what stands in the configuration. */
+static bool prepare(struct step *step, const char *name, const char *const argv[], struct ost_why *why)
+{
+	if (!step->ops->prepare)
+		return true;
+	mod_enter(step->instance, "prepare", mod_deadline(1));
+	bool ok = step->ops->prepare(mod_self(step->instance), name, argv, &step->prepared, why);
+	mod_leave(step->instance);
+	return ok;
+}
+
 /* A step that a module runs; answers the words used, 0 with a complaint. */
 static size_t module_step(struct parser *p, struct step *step, const char *name, const char **words)
 {
@@ -128,8 +139,7 @@ static size_t module_step(struct parser *p, struct step *step, const char *name,
 	for (size_t i = 0; i < p->r->nopened; i++)
 		if (p->r->opened[i].instance == step->instance)
 			step->state = i;
-	if (step->ops->prepare &&
-	    !step->ops->prepare(mod_self(step->instance), what->name, argv, &step->prepared, &why)) {
+	if (!prepare(step, what->name, argv, &why)) {
 		complain(p, "%s: %s", name, why.text);
 		return 0;
 	}
@@ -299,8 +309,11 @@ static void unprepare(const struct list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct step *step = &list->steps[i];
-		if (step->ops && step->ops->unprepare)
-			step->ops->unprepare(mod_self(step->instance), step->prepared);
+		if (!step->ops || !step->ops->unprepare)
+			continue;
+		mod_enter(step->instance, "unprepare", mod_deadline(1));
+		step->ops->unprepare(mod_self(step->instance), step->prepared);
+		mod_leave(step->instance);
 	}
 }
 
@@ -333,7 +346,7 @@ struct step *check_step_by_name(const struct restrictions *r, struct arena *a, c
 
 /* ---- what modules keep for a session ---- */
 
-void *restrict_module_state(struct session *s, const struct step *step)
+void *restrict_module_state(struct session *s, const struct step *step, struct ost_session *os)
 {
 	const struct restrictions *r = s->server->restrictions;
 	if (!step->ops->session_begin)
@@ -341,9 +354,12 @@ void *restrict_module_state(struct session *s, const struct step *step)
 	if (!s->check_states)
 		s->check_states = mem_zalloc(r->nopened * sizeof *s->check_states);
 	void **state = &s->check_states[step->state];
-	if (!*state && !step->ops->session_begin(mod_self(step->instance), NULL, state))
-		*state = NULL;
-	return *state;
+	if (*state)
+		return *state;
+	mod_enter(step->instance, "session_begin", mod_deadline(1));
+	bool ok = step->ops->session_begin(mod_self(step->instance), os, state);
+	mod_leave(step->instance);
+	return ok ? *state : (*state = NULL);
 }
 
 void restrict_session_end(struct session *s)
@@ -351,8 +367,11 @@ void restrict_session_end(struct session *s)
 	const struct restrictions *r = s->server->restrictions;
 	for (size_t i = 0; s->check_states && i < r->nopened; i++) {
 		const struct ost_check_ops *ops = (const struct ost_check_ops *)r->opened[i].provider->ops;
-		if (s->check_states[i] && ops->session_end)
-			ops->session_end(mod_self(r->opened[i].instance), s->check_states[i]);
+		if (!s->check_states[i] || !ops->session_end)
+			continue;
+		mod_enter(r->opened[i].instance, "session_end", mod_deadline(1));
+		ops->session_end(mod_self(r->opened[i].instance), s->check_states[i]);
+		mod_leave(r->opened[i].instance);
 	}
 	free(s->check_states);
 	s->check_states = NULL;

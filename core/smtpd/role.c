@@ -96,6 +96,8 @@ static void accept_some(struct server *srv, const struct listener *l)
 		socklen_t len = sizeof from;
 		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
+			if (errno == EBADF || errno == ENOTSOCK) /* else this process is woken for ever */
+				log_panic("a listening socket was closed by somebody else in this process");
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 				log_warning("accept connection: %s", strerror(errno));
 				usleep(100000); /* the socket stays ready: do not spin */

@@ -192,6 +192,7 @@ static void write_batch(struct append *a, struct append_batch *b)
 	uint64_t len;
 	struct segment *s = &a->segment;
 	int count = lay_out(a, b->items, &len);
+	sys_check_identity(s->fd, &s->identity, "a journal segment");
 	b->number = s->header.number;
 	b->salt = s->header.salt;
 	b->start = s->tail;
@@ -203,6 +204,7 @@ static void write_batch(struct append *a, struct append_batch *b)
 		cut_or_die(a, b, no_space);
 		return;
 	}
+	sys_check_identity(s->fd, &s->identity, "a journal segment");
 	b->outcome = APPEND_DURABLE;
 	s->tail = b->end;
 	for (const struct append_item *i = b->items; i; i = i->next)

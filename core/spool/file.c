@@ -31,8 +31,10 @@ static bool create_locked(struct message_file *f)
 		f->fd = sys_create(&f->spool->sys, f->dir, f->name, false);
 		if (f->fd < 0)
 			return false;
-		if (sys_lock(f->fd) && fstat(f->fd, &st) == 0 && st.st_nlink > 0)
+		if (sys_lock(f->fd) && fstat(f->fd, &st) == 0 && st.st_nlink > 0) {
+			f->identity = (struct sys_identity){ .device = st.st_dev, .inode = st.st_ino };
 			return true;
+		}
 		io_close(&f->fd);
 	}
 	errno = EAGAIN;
@@ -124,7 +126,10 @@ bool file_store(struct message_file *f, const char *content, uint64_t len, uint3
 
 bool file_sync(struct message_file *f)
 {
-	return sys_fsync(&f->spool->sys, f->fd);
+	if (!sys_fsync(&f->spool->sys, f->fd))
+		return false;
+	sys_check_identity(f->fd, &f->identity, "a message file");
+	return true;
 }
 
 bool file_sync_folder(struct spool *s, uint64_t serial)

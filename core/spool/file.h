@@ -22,6 +22,7 @@ struct message_file {
 	char name[FILE_NAME + 40];
 	uint64_t serial;
 	int fd;
+	struct sys_identity identity;
 	struct salt salt;
 	uint64_t at; /* while content is streamed: where the next byte goes */
 };

@@ -176,7 +176,9 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 		io_close(&fd);
 		return got;
 	}
-	*s = (struct segment){ .fd = fd, .header = h, .tail = SEGMENT_HEADER };
+	*s = (struct segment){
+		.fd = fd, .identity = sys_identity(fd), .header = h, .tail = SEGMENT_HEADER
+	};
 	return SEGMENT_GOT;
 }
 
@@ -206,7 +208,10 @@ static enum segment_got take_one(const struct segment_family *f, uint32_t number
 		h.state = SEGMENT_USED;
 		h.end = h.sequence = 0;
 		if (write_both(f, fd, &h)) {
-			*s = (struct segment){ .fd = fd, .header = h, .tail = SEGMENT_HEADER };
+			*s = (struct segment){ .fd = fd,
+					.identity = sys_identity(fd),
+					.header = h,
+					.tail = SEGMENT_HEADER };
 			return SEGMENT_GOT;
 		}
 		got = failed(why, "taking", name);

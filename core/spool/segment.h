@@ -37,6 +37,7 @@ struct segment_header {
 
 struct segment { /* as its writer sees it */
 	int fd;
+	struct sys_identity identity;
 	struct segment_header header;
 	uint64_t tail;     /* the next batch starts here */
 	uint64_t sequence; /* of the last record */

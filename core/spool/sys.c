@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "base/pool.h"
 
 /* Asks the hook; true: go on. Otherwise errno is set, or *torn. */
@@ -93,6 +95,21 @@ bool sys_fsync(const struct sys *s, int fd)
 bool sys_sync_folder(const struct sys *s, int fd)
 {
 	return synced(s, SYS_SYNC_FOLDER, fd, fsync);
+}
+
+struct sys_identity sys_identity(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return (struct sys_identity){ .inode = 0 };
+	return (struct sys_identity){ .device = st.st_dev, .inode = st.st_ino };
+}
+
+void sys_check_identity(int fd, const struct sys_identity *was, const char *what)
+{
+	struct sys_identity is = sys_identity(fd);
+	if (was->inode != 0 && (is.inode != was->inode || is.device != was->device))
+		log_panic("spool: the descriptor of %s was closed by somebody else in this process", what);
 }
 
 bool sys_rename(const struct sys *s, int dir, const char *from, int to_dir, const char *to)

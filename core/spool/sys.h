@@ -56,6 +56,16 @@ bool sys_link(const struct sys *, int dir, const char *from, int to_dir, const c
 bool sys_unlink(const struct sys *, int dir, const char *name);
 bool sys_truncate(const struct sys *, int fd, uint64_t len);
 
+/* Which file a descriptor means. A module in the same process may close descriptors that are not its own, and the number then
+ * comes back as another file: what is acknowledged was written to the file that it was meant for. */
+struct sys_identity {
+	dev_t device;
+	ino_t inode; /* 0: not known */
+};
+struct sys_identity sys_identity(int fd);
+/* Ends the process, before anybody is answered, when the descriptor means another file now (or none). */
+void sys_check_identity(int fd, const struct sys_identity *, const char *what);
+
 /* Exclusive lock of the open file description, without waiting: it goes with the last descriptor. False:
  * another has it (errno EAGAIN), or an error. */
 bool sys_lock(int fd);

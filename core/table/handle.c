@@ -20,7 +20,7 @@
 #include "table/match.h"
 
 #define TABLE_MAGIC 0x7461626cu
-enum { LOOKUP_SECONDS = 30, COMPLAIN_SECONDS = 1 };
+enum { COMPLAIN_SECONDS = 1 };
 
 struct table {
 	unsigned magic;
@@ -174,7 +174,7 @@ enum ost_found table_lookup(struct table *t, struct arena *a, const char *key, s
 		why_set(&found->why, "tables that ask tables are nested too deep");
 		return OST_TEMPFAIL;
 	}
-	int64_t deadline = clock_mono() + LOOKUP_SECONDS * CLOCK_SECOND;
+	int64_t deadline = mod_deadline(1);
 	struct mod_instance *in = mod_enter_shared(&t->instance, "lookup", deadline);
 	if (!in)
 		return stand_in(t, found);
@@ -243,7 +243,7 @@ static void reopen(struct table *t)
 		return;
 	}
 	struct ost_why why = { "" };
-	mod_enter(in, "reopen", CLOCK_NEVER);
+	mod_enter(in, "reopen", mod_deadline(1));
 	bool ok = t->ops->reopen(mod_self(in), &why);
 	mod_leave(in);
 	if (!ok)

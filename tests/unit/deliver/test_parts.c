@@ -310,6 +310,7 @@ static void each_job_of_a_group_has_its_own_outcome(void **state)
 {
 	(void)state;
 	static const struct ost_transport_ops ops = { .user_write = write_jobs, .user_publish = publish_jobs };
+	const struct user_half half = { .module = "test", .ops = &ops };
 	static const char *const paths[] = { "good", "bad", "pipe", "good", "worse", "good" };
 	enum { N = 6 };
 	char scratch[] = "/tmp/ostler-user-XXXXXX";
@@ -322,7 +323,7 @@ static void each_job_of_a_group_has_its_own_outcome(void **state)
 			user_job_init(&jobs[i]);
 			jobs[i].path = paths[i];
 		}
-		user_run(&ops, NULL, jobs, N, round ? syncer : NULL);
+		user_run(&half, jobs, N, round ? syncer : NULL);
 		for (int i = 0; i < N; i++) {
 			bool good = strcmp(paths[i], "good") == 0;
 			assert_int_equal(jobs[i].done.status, good ? OST_SENT : i == 1 ? OST_BOUNCED : OST_DEFERRED);

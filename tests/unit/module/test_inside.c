@@ -120,29 +120,55 @@ static void the_thread_that_crashed_is_the_one_that_is_named(void **state)
 	mod_close(&b);
 }
 
-static void overdue(void *ctx, const struct mod_overdue *o)
+struct seen {
+	size_t count;
+	struct mod_call last;
+};
+
+static void take_call(void *ctx, const struct mod_call *c)
 {
-	assert_string_equal(o->module, "plainmodule");
-	assert_string_equal(o->entry, "lookup");
-	assert_int_equal(o->thread, gettid());
-	*(int64_t *)ctx = o->since;
+	struct seen *seen = ctx;
+	seen->count++;
+	seen->last = *c;
+	assert_true(c->slot < MOD_PAGE_SLOTS);
 }
 
-static void calls_past_twice_their_time_are_found(void **state)
+static struct seen look(void)
+{
+	struct seen seen = { 0 };
+	mod_page_calls(page, take_call, &seen);
+	return seen;
+}
+
+static void calls_are_seen_with_their_limits(void **state)
 {
 	(void)state;
-	int64_t since = -1, now = clock_mono();
+	int64_t now = clock_mono();
 	struct mod_instance *a = open_one(&plain);
+	assert_int_equal(look().count, 0);
 	mod_enter(a, "lookup", now + 10 * CLOCK_SECOND);
-	assert_int_equal(mod_page_overdue(page, now + 19 * CLOCK_SECOND, overdue, &since), 0);
-	assert_int_equal(mod_page_overdue(page, now + 21 * CLOCK_SECOND, overdue, &since), 1);
-	assert_true(since >= 1 * CLOCK_SECOND); /* the limit was counted from a little later */
+	struct mod_call first = look().last;
+	assert_int_equal(look().count, 1);
+	assert_int_equal(first.thread, gettid());
+	assert_true(first.limit > now + 19 * CLOCK_SECOND && first.limit <= now + 20 * CLOCK_SECOND);
 	mod_leave(a);
-	assert_int_equal(mod_page_overdue(page, now + 21 * CLOCK_SECOND, overdue, &since), 0);
+	assert_int_equal(look().count, 0);
 	mod_enter(a, "lookup", CLOCK_NEVER);
-	assert_int_equal(mod_page_overdue(page, now + 1000000 * CLOCK_SECOND, overdue, &since), 0);
+	assert_true(look().last.limit == CLOCK_NEVER);
+	assert_true(look().last.number != first.number); /* another call of the same thread */
 	mod_leave(a);
 	mod_close(&a);
+}
+
+static void entry_points_without_an_instance_are_noted(void **state)
+{
+	(void)state;
+	char text[200];
+	mod_note("othermodule", "load", mod_deadline(1));
+	assert_true(mod_page_describe(page, text, sizeof text));
+	assert_string_equal(text, "module othermodule, load");
+	mod_note_end();
+	assert_false(mod_page_describe(page, text, sizeof text));
 }
 
 static void a_page_full_of_rubbish_is_read_safely(void **state)
@@ -153,7 +179,7 @@ static void a_page_full_of_rubbish_is_read_safely(void **state)
 	assert_false(mod_page_describe(page, text, sizeof text));
 	mod_page_attach(page); /* sets the magic number alone */
 	mod_page_describe(page, text, sizeof text);
-	mod_page_overdue(page, clock_mono(), NULL, NULL);
+	look();
 }
 
 static void an_instance_is_closed_when_the_last_thread_has_left(void **state)
@@ -249,7 +275,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_page_tells_where_threads_are),
-		cmocka_unit_test(calls_past_twice_their_time_are_found),
+		cmocka_unit_test(calls_are_seen_with_their_limits),
+		cmocka_unit_test(entry_points_without_an_instance_are_noted),
 		cmocka_unit_test(an_instance_is_closed_when_the_last_thread_has_left),
 		cmocka_unit_test(instances_are_replaced_under_many_threads),
 		cmocka_unit_test(a_serial_module_has_one_thread_inside),
