@@ -9,26 +9,9 @@
 #include <cmocka.h>
 
 #include "table/table.h"
-#include "tests/support/fixture.h"
+#include "tests/support/group.h"
 
-static struct fixture fix;
-static struct arena *a;
-
-static int setup(void **state)
-{
-	(void)state;
-	fixture_open(&fix, "", NULL);
-	a = arena_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_destroy(&a);
-	fixture_close(&fix);
-	return 0;
-}
+FIXTURE_GROUP("");
 
 static void items_have_several_forms(void **state)
 {

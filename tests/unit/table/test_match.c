@@ -11,26 +11,9 @@
 
 #include "table/network.h"
 #include "table/table.h"
-#include "tests/support/fixture.h"
+#include "tests/support/group.h"
 
-static struct fixture fix;
-static struct arena *a;
-
-static int setup(void **state)
-{
-	(void)state;
-	fixture_open(&fix, "parent_domain_matches_subdomains = with_parents, smtpd_access_maps\n", NULL);
-	a = arena_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_destroy(&a);
-	fixture_close(&fix);
-	return 0;
-}
+FIXTURE_GROUP("parent_domain_matches_subdomains = with_parents, smtpd_access_maps\n");
 
 static void expect_name(const char *param, const char *spec, const char *name, enum ost_found expected)
 {
