@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -55,6 +56,16 @@ static enum spool_fetched copy_record(int fd, const struct ticket *t, struct spo
 	return got;
 }
 
+/* Is the segment of this number another file than the one that is open? The damaged are set aside, and made anew. */
+static bool is_replaced(const struct spool *s, uint32_t number, int fd)
+{
+	char name[SEGMENT_NAME];
+	struct stat open, there;
+	return fstat(fd, &open) == 0 &&
+	       fstatat(s->journal, segment_name(name, number), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (open.st_ino != there.st_ino || open.st_dev != there.st_dev);
+}
+
 /* A message from the journal. */
 static enum spool_fetched fetch_journal(struct spool *s, const struct ticket *t, struct spool_stored *out,
 					struct ost_why *why)
@@ -66,6 +77,13 @@ static enum spool_fetched fetch_journal(struct spool *s, const struct ticket *t,
 		return errno == ENOENT ? FETCH_GONE : FETCH_FAILED;
 	}
 	enum spool_fetched got = copy_record(fd, t, out, why);
+	if (got != FETCH_OK && !own && is_replaced(s, t->number, fd)) {
+		char name[SEGMENT_NAME];
+		spool_stored_free(out);
+		fd = openat(s->journal, segment_name(name, t->number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		own = true;
+		got = fd < 0 ? FETCH_FAILED : copy_record(fd, t, out, why);
+	}
 	if (own)
 		io_close(&fd);
 	return got;

@@ -28,6 +28,18 @@ static DIR *open_folder(int dir, const char *name)
 	return d;
 }
 
+/* The next name; NULL at the end, or when the folder cannot be read on. */
+static const struct dirent *next_name(DIR *d, bool *failed)
+{
+	errno = 0;
+	const struct dirent *e = readdir(d);
+	if (!e && errno) {
+		*failed = true;
+		log_error("spool: reading a folder: errno %d", errno);
+	}
+	return e;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -51,7 +63,8 @@ struct folder_list folder_segments(struct spool *s, int dir)
 	struct folder_list list = { 0 };
 	size_t cap = 0;
 	DIR *d = open_folder(dir, ".");
-	for (const struct dirent *e; d && (e = readdir(d));) {
+	list.failed = !d;
+	for (const struct dirent *e; d && (e = next_name(d, &list.failed));) {
 		uint32_t number;
 		if (!segment_parse_name(e->d_name, &number)) {
 			remove_unfinished(s, dir, e->d_name);
@@ -90,8 +103,9 @@ static bool list_messages(struct spool *s, unsigned folder, struct serial_list *
 	char name[4];
 	snprintf(name, sizeof name, "%02X", folder);
 	DIR *d = open_folder(s->message, name);
+	bool failed = !d;
 	list->n = 0;
-	for (const struct dirent *e; d && (e = readdir(d));) {
+	for (const struct dirent *e; d && (e = next_name(d, &failed));) {
 		uint64_t serial;
 		if (!queue_id_parse(e->d_name, &serial)) {
 			remove_unfinished(s, dirfd(d), e->d_name);
@@ -107,7 +121,7 @@ static bool list_messages(struct spool *s, unsigned folder, struct serial_list *
 		closedir(d);
 	if (list->n > 0)
 		qsort(list->items, list->n, sizeof *list->items, by_serial);
-	return d;
+	return !failed;
 }
 
 /* Has the disk read the beginning of a file; does not wait for it. */

@@ -8,6 +8,7 @@
 struct folder_list {
 	uint32_t *numbers; /* in order; the caller frees them */
 	size_t n;
+	bool failed; /* the folder could not be read to its end */
 };
 /* The segments in a folder. Files of segments that were never finished are removed on the way. */
 struct folder_list folder_segments(struct spool *, int dir);

@@ -195,7 +195,7 @@ static void ask(struct keeper *k, uint64_t serial, struct job *j, void *token)
 	}
 	struct news *n = news_new(NEWS_JOB);
 	n->job = j;
-	j->ok = j->kind == JOB_REMOVE;
+	j->absent = true;
 	k->jobs++;
 	post_news(k->post, n);
 }

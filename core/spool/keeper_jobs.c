@@ -313,6 +313,11 @@ static void answer_recycle_log(struct keeper *k, const struct job *j)
 
 void keeper_answer(struct keeper *k, struct job *j)
 {
+	if (j->absent) { /* it may have been found since: that is another message to whoever asked */
+		answer_absent(k, j);
+		job_free(j);
+		return;
+	}
 	struct entry *e = j->serial ? index_find(&k->index, j->serial) : NULL;
 	if (e && e->flags & (ENTRY_GONE | ENTRY_FOREIGN))
 		e = NULL;

@@ -255,6 +255,7 @@ void keeper_take_news(struct keeper *k, struct news *n)
 		take_journal_scanned(k);
 		break;
 	case NEWS_SCANNED:
+		k->blind |= n->partial;
 		take_scanned(k);
 		break;
 	case NEWS_TICK:

@@ -2,6 +2,7 @@
  * What the keeper does by itself: messages go to files after a while, or when the journal fills; results are
  * folded into files, so that their logs can be recycled; what failed is tried again. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -26,6 +27,11 @@ void keeper_fold_later(struct keeper *k, uint64_t serial)
 	struct fold_queue *q = &k->folds;
 	if (q->first == q->n)
 		q->first = q->n = 0;
+	if (q->n == q->cap && q->first > q->cap / 2) { /* what is through makes room */
+		q->n -= q->first;
+		memmove(q->items, q->items + q->first, q->n * sizeof *q->items);
+		q->first = 0;
+	}
 	if (q->n == q->cap) {
 		q->cap = q->cap * 2 + 64;
 		q->items = mem_realloc_array(q->items, q->cap, sizeof *q->items);
@@ -94,6 +100,8 @@ static void fold_old(struct keeper *k)
 		struct entry *e = index_find(&k->index, q->items[q->first++].serial);
 		if (is_quiet(e) && e->pending && e->flags & ENTRY_FILE)
 			move(k, e);
+		else if (e && e->pending && !(e->flags & (ENTRY_GONE | ENTRY_FOREIGN)))
+			keeper_fold_later(k, e->serial); /* busy now, or in the journal yet */
 	}
 }
 

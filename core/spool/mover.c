@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spool/mover.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,42 @@ void mover_answer(struct mover *m, struct job *j)
 	j->next = NULL;
 	n->job = j;
 	post_news(m->post, n);
+}
+
+/* Waits a second before the first scan tries again. False: it ends, or this is not the first scan. */
+static bool wait_and_try_again(const struct mover *m)
+{
+	if (!m->scanning || m->stopping(m->ctx))
+		return false;
+	usleep(1000000);
+	return true;
+}
+
+int mover_open(struct mover *m, int dir, const char *name)
+{
+	for (;;) {
+		int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0 || errno == ENOENT)
+			return fd;
+		int error = errno;
+		log_error("spool: opening %s: errno %d", name, error);
+		bool scarce = error == EMFILE || error == ENFILE || error == ENOMEM;
+		if (!scarce || !wait_and_try_again(m)) {
+			m->partial |= m->scanning;
+			errno = error;
+			return -1;
+		}
+	}
+}
+
+struct folder_list mover_segments(struct mover *m, int dir)
+{
+	for (;;) {
+		struct folder_list list = folder_segments(m->spool, dir);
+		if (!list.failed || !wait_and_try_again(m))
+			return list;
+		free(list.numbers);
+	}
 }
 
 bool mover_note_voids(struct mover *m, const struct spool_void *voids, size_t n, struct ost_why *why)

@@ -8,6 +8,7 @@
 
 #include "spool/aside.h"
 #include "spool/file.h"
+#include "spool/folder.h"
 #include "spool/news.h"
 #include "spool/results.h"
 #include "spool/scan.h"
@@ -38,10 +39,11 @@ struct mover {
 	uint32_t nlogs;
 	bool scanning;                  /* the first scan, until it is through with the journal */
 	bool in_files;                  /* the first scan is going through the files */
+	bool partial;  /* the first scan could not read something: what it knows of results and voids is kept */
 	uint64_t highest;               /* serial that was found by the first scan */
 	struct job *later;              /* jobs that wait for the end of the scan, in order */
-	struct serial_results *results; /* while scanning */
-	struct void_copy *voids;        /* while scanning */
+	struct serial_results *results; /* while scanning, and afterwards when the scan was partial */
+	struct void_copy *voids;        /* the same */
 	struct spool_void
 		*owed_voids; /* whose file is durable, but that is not noted: no file goes before it is */
 	size_t nowed;
@@ -59,6 +61,10 @@ void mover_scan(struct mover *);
 void mover_look(struct mover *, const struct job *);
 void mover_gap(struct mover *, const struct job *);
 void mover_read_files(struct mover *, const struct job *);
+/* A segment without a good header: it is set aside if it is damaged, and left if it cannot be read now, or is held. */
+void mover_no_header(struct mover *, int fd, int dir, const char *name, bool locked);
+/* A writer that died may have written what it did not live to sync. It counts from now on, so it is made durable. */
+void mover_settle(struct mover *, int fd, const struct segment_header *, bool locked);
 /* mover_logs.c */
 void mover_read_logs(struct mover *, bool open_too); /* also those that somebody writes */
 void mover_forget_results(struct mover *);
@@ -80,6 +86,11 @@ bool mover_note_voids(struct mover *, const struct spool_void *, size_t n, struc
 struct keeper_summary mover_summary(const struct spool_envelope *);
 /* Adds a message to a row. */
 struct found *finds_add(struct finds *);
+/* Opens a file of the spool for reading. -1: errno. The first scan waits while the process has no descriptor or memory to
+ * spare: what it does not see is delivered again. */
+int mover_open(struct mover *, int dir, const char *name);
+/* The same for a list of segments. */
+struct folder_list mover_segments(struct mover *, int dir);
 /* Takes the results known of this message out of the scan's table and applies them. */
 struct pending *mover_take_results(struct mover *, uint64_t serial, struct spool_envelope *);
 

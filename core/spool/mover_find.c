@@ -95,9 +95,9 @@ static enum file_found find_file(struct mover *m, uint64_t serial, bool content_
 		verdict = file_check_content(&v, &why);
 	switch (verdict) {
 	case FILE_GOOD:
-		if (v.gone)
+		if (v.gone && sys_datasync(&m->spool->sys, v.fd)) /* whoever marked it may have died before that */
 			(void)sys_unlink(&m->spool->sys, m->spool->message, file_name(name, serial));
-		else
+		else if (!v.gone)
 			add_message(m, finds, v.env);
 		found = FILE_IS;
 		break;
@@ -147,7 +147,7 @@ struct file_walk {
 static bool scan_file(void *ctx, uint64_t serial)
 {
 	struct file_walk *w = ctx;
-	find_file(w->mover, serial, false, &w->finds);
+	w->mover->partial |= find_file(w->mover, serial, false, &w->finds) == FILE_UNKNOWN;
 	if (w->finds.n >= CHUNK) {
 		send_files(w->mover, &w->finds, CHUNK);
 		mover_meanwhile(w->mover);
@@ -198,7 +198,7 @@ struct journal_walk {
 	struct finds finds;
 };
 
-/* First scan: is this copy void? Answers the log that says so, or 0. */
+/* First scan, or after a partial one: is this copy void? Answers the log that says so, or 0. */
 static uint32_t void_log(struct mover *m, const struct spool_void *what)
 {
 	struct void_copy *v;
@@ -246,14 +246,14 @@ static void on_message(void *ctx, const struct record_head *h, const char *bytes
 	struct journal_walk *w = ctx;
 	struct mover *m = w->mover;
 	struct spool_void what = { w->header->number, w->id, h->serial };
-	uint32_t log = m->scanning ? void_log(m, &what) : 0;
+	uint32_t log = void_log(m, &what);
 	if (log) {
 		struct found *f = finds_add(&w->finds);
 		set_place(f, w, h);
 		f->void_log = log;
 		return;
 	}
-	if (m->scanning && has_file(w, h))
+	if ((m->scanning || m->partial) && has_file(w, h))
 		return;
 	struct arena *a = arena_new();
 	struct spool_envelope *env;
@@ -280,6 +280,12 @@ static void on_hole(void *ctx, uint64_t from, const char *bytes, uint64_t len)
 	w->unkept |= !aside_bytes(w->mover->spool, "journal", w->header, from, bytes, len);
 }
 
+void mover_settle(struct mover *m, int fd, const struct segment_header *h, bool locked)
+{
+	if (!locked && h->end == 0 && !sys_datasync(&m->spool->sys, fd))
+		log_error("spool: segment %08u: what its writer left cannot be made durable: errno %d", h->number, errno);
+}
+
 /* Reads a segment from where it was left, and tells the keeper. */
 static void read_segment(struct mover *m, int fd, const struct segment_header *h, const struct stretch *from,
 			 bool locked, uint64_t to)
@@ -300,6 +306,7 @@ static void read_segment(struct mover *m, int fd, const struct segment_header *h
 	struct news *news = news_new(NEWS_SEGMENT);
 	news->header = *h;
 	news->locked = locked;
+	mover_settle(m, fd, h, locked);
 	if (!scan_segment(fd, &s, &why)) {
 		log_error("spool: journal/%08u: %s", h->number, why.text);
 		news->unreadable = true;
@@ -329,19 +336,28 @@ static void look_at_segment(struct mover *m, uint32_t number, const struct stret
 	char name[SEGMENT_NAME];
 	struct segment_header h;
 	struct ost_why why;
-	int fd = openat(m->spool->journal, segment_name(name, number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = mover_open(m, m->spool->journal, segment_name(name, number));
 	if (fd < 0)
 		return;
 	bool locked;
 	if (!segment_read_settled(fd, &h, &locked, &why) || h.number != number || h.kind != SEGMENT_JOURNAL) {
-		if (!locked)
-			aside_file(m->spool, m->spool->journal, name, "no good header");
+		mover_no_header(m, fd, m->spool->journal, name, locked);
 	} else if (h.state == SEGMENT_FREE) {
 		tell_free(m, &h);
 	} else if (!(from && from->closed && from->id == salt_id(&h.salt))) {
 		read_segment(m, fd, &h, from, locked, 0);
 	}
 	io_close(&fd);
+}
+
+void mover_no_header(struct mover *m, int fd, int dir, const char *name, bool locked)
+{
+	if (!segment_header_lost(fd)) {
+		log_error("spool: segment %s: its header cannot be read: left in place", name);
+		m->partial |= m->scanning;
+	} else if (!locked) {
+		aside_file(m->spool, dir, name, "no good header");
+	}
 }
 
 /* The keeper's knowledge of a segment. */
@@ -355,7 +371,7 @@ static const struct stretch *stretch_of(const struct job *j, uint32_t number)
 
 static void look_at_journal(struct mover *m, const struct job *j)
 {
-	struct folder_list list = folder_segments(m->spool, m->spool->journal);
+	struct folder_list list = mover_segments(m, m->spool->journal);
 	for (size_t i = 0; i < list.n && !m->stopping(m->ctx); i++)
 		look_at_segment(m, list.numbers[i], stretch_of(j, list.numbers[i]));
 	free(list.numbers);
@@ -399,13 +415,19 @@ void mover_scan(struct mover *m)
 		log_error("spool: %s", why.text);
 	post_news(m->post, news_new(NEWS_JOURNAL));
 	m->in_files = true;
-	folder_messages_ahead(m->spool, scan_file, &w);
+	m->partial |= !folder_messages_ahead(m->spool, scan_file, &w);
 	m->in_files = false;
 	send_files(m, &w.finds, 1);
 	free(w.finds.items);
-	mover_forget_results(m);
+	if (!m->partial)
+		mover_forget_results(m);
+	else if (!m->stopping(m->ctx))
+		log_warning("spool: some of it could not be read: no result log is recycled until the next start");
 	if (m->highest > 0 && !serial_skip(m->spool, m->highest, &why))
 		log_error("spool: %s", why.text);
-	if (!m->stopping(m->ctx))
-		post_news(m->post, news_new(NEWS_SCANNED));
+	if (!m->stopping(m->ctx)) {
+		struct news *news = news_new(NEWS_SCANNED);
+		news->partial = m->partial;
+		post_news(m->post, news);
+	}
 }

@@ -150,6 +150,7 @@ static void read_log(struct mover *m, uint32_t number, int fd, const struct segm
 	bool through = locked || h->sequence != state->sequence ||
 		       !h->end; /* nothing new in a closed one: no reading */
 	if (through) {
+		mover_settle(m, fd, h, locked);
 		if (!scan_segment(fd, &s, &why)) {
 			log_error("spool: results/%08u: %s", number, why.text);
 			news->unreadable = true;
@@ -174,13 +175,12 @@ static void look_at_log(struct mover *m, uint32_t number, bool open_too)
 	struct ost_why why;
 	if (log_state(m, number)->done)
 		return;
-	int fd = openat(m->spool->results, segment_name(name, number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = mover_open(m, m->spool->results, segment_name(name, number));
 	if (fd < 0)
 		return;
 	bool locked;
 	if (!segment_read_settled(fd, &h, &locked, &why) || h.number != number || h.kind != SEGMENT_RESULTS) {
-		if (!locked)
-			aside_file(m->spool, m->spool->results, name, "no good header");
+		mover_no_header(m, fd, m->spool->results, name, locked);
 	} else if (h.state == SEGMENT_USED && (open_too || !locked)) {
 		read_log(m, number, fd, &h, locked);
 	}
@@ -189,7 +189,7 @@ static void look_at_log(struct mover *m, uint32_t number, bool open_too)
 
 void mover_read_logs(struct mover *m, bool open_too)
 {
-	struct folder_list list = folder_segments(m->spool, m->spool->results);
+	struct folder_list list = mover_segments(m, m->spool->results);
 	for (size_t i = 0; i < list.n; i++)
 		look_at_log(m, list.numbers[i], open_too);
 	free(list.numbers);

@@ -125,7 +125,9 @@ static void append_update(struct mover *m, struct job *j)
 	struct spool_update u = fold(a, v.env, j);
 	struct buf body = BUF_INIT;
 	update_put(&body, &u);
+	j->file->at = v.end;
 	j->rewritten = body.len > 0 && file_wants_rewrite(m->spool, &v) && write_anew(m, j, &v);
+	j->appended = body.len > 0 && !j->rewritten;
 	j->ok = j->rewritten || body.len == 0 ||
 		file_append(m->spool, &v, RECORD_UPDATE, body.data, (uint32_t)body.len);
 	if (!j->ok)
@@ -220,6 +222,17 @@ static void note_moved(struct mover *m, struct job *jobs)
 	free(voids);
 }
 
+/* A sync failed: what it was about may be in memory alone and look as if it were on the disk, to a later sync as well. So a
+ * file that is new goes, and what was appended is cut off, to be written again. */
+static void take_back(struct mover *m, struct job *j)
+{
+	fail(j, "syncing a message file");
+	if (j->moved || j->rewritten)
+		file_abandon(j->file);
+	else if (j->appended && !sys_truncate(&m->spool->sys, j->file->fd, j->file->at))
+		fail(j, "taking back what was appended to a message file");
+}
+
 void mover_update(struct mover *m, struct job *jobs)
 {
 	for (struct job *j = jobs; j; j = j->next)
@@ -228,11 +241,8 @@ void mover_update(struct mover *m, struct job *jobs)
 		else
 			move_to_file(m, j);
 	for (struct job *j = jobs; j; j = j->next)
-		if (j->ok && !file_sync(j->file)) {
-			fail(j, "syncing a message file");
-			if (j->moved || j->rewritten)
-				file_abandon(j->file);
-		}
+		if (j->ok && !file_sync(j->file))
+			take_back(m, j);
 	for (struct job *j = jobs; j; j = j->next)
 		if (j->ok && j->rewritten && !file_replace(j->file)) {
 			fail(j, "replacing a message file");
@@ -293,6 +303,18 @@ void mover_void(struct mover *m, struct job *jobs)
 	answer_all(m, jobs);
 }
 
+/* Appends GONE, durably or not at all. */
+static bool append_gone(struct mover *m, struct file_view *v)
+{
+	uint64_t end = v->end;
+	if (!file_append(m->spool, v, RECORD_GONE, "", 0))
+		return false;
+	if (sys_datasync(&m->spool->sys, v->fd))
+		return true;
+	(void)sys_truncate(&m->spool->sys, v->fd, end);
+	return false;
+}
+
 /* Marks a file that has another name as gone, durably: before the first name goes. */
 static bool mark_gone(struct mover *m, uint64_t serial)
 {
@@ -301,8 +323,7 @@ static bool mark_gone(struct mover *m, uint64_t serial)
 	enum file_verdict verdict = file_read(m->spool, serial, true, a, &v, NULL);
 	bool ok = verdict == FILE_MISSING || verdict == FILE_DAMAGED;
 	if (verdict == FILE_GOOD) {
-		ok = v.gone ||
-		     (file_append(m->spool, &v, RECORD_GONE, "", 0) && sys_datasync(&m->spool->sys, v.fd));
+		ok = v.gone || append_gone(m, &v);
 		io_close(&v.fd);
 	}
 	arena_destroy(&a);

@@ -59,6 +59,7 @@ struct job {
 	uint64_t serial;
 	void *token;
 	bool asked;  /* by qmgr: answer it */
+	bool absent; /* of a message that was not known when it was asked for: nothing was done */
 	bool ghost;  /* UPDATE failed: a file may be left; REMOVE: it must be gone durably as well */
 	bool forced; /* REMOVE: whatever its recipients' state */
 	/* where the message is, for LOAD, UPDATE, REMOVE, VOID, SET_ASIDE */
@@ -81,6 +82,7 @@ struct job {
 	uint32_t rounds;
 	bool moved;                /* UPDATE: it lives in a file now */
 	bool rewritten;            /* UPDATE: its file was written anew */
+	bool appended;             /* UPDATE: to its file, from file->at on */
 	struct message_file *file; /* the mover's, on the way */
 	struct ost_why why;
 };
@@ -113,6 +115,7 @@ struct news {
 	struct spool_void *voids;
 	size_t nvoids;
 	bool scanning; /* LOG: part of the first scan: refs alone */
+	bool partial;  /* SCANNED: something could not be read, and may be found later */
 	struct arena *arena;
 };
 

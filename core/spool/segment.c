@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -96,6 +97,12 @@ bool segment_read_header(int fd, struct segment_header *h, struct ost_why *why)
 	return true;
 }
 
+bool segment_header_lost(int fd)
+{
+	char page[SEGMENT_HEADER];
+	return io_pread_full(fd, page, sizeof page, 0) || errno == 0; /* 0: the file is too short */
+}
+
 bool segment_read_settled(int fd, struct segment_header *h, bool *locked, struct ost_why *why)
 {
 	/* The lock is taken before the header says USED, and let go after its last change: so the header
@@ -143,6 +150,16 @@ static enum segment_got failed(struct ost_why *why, const char *what, const char
 	enum segment_got got = errno == ENOSPC || errno == EDQUOT ? SEGMENT_NO_SPACE : SEGMENT_ERROR;
 	why_errno(why, "%s segment %s", what, name);
 	return got;
+}
+
+/* Would a new one leave the reserve alone? */
+static bool has_room(const struct segment_family *f)
+{
+	struct statvfs v;
+	if (f->reserve == 0 || fstatvfs(f->dir, &v) != 0)
+		return true;
+	uint64_t free = (uint64_t)v.f_bavail * v.f_frsize;
+	return free >= f->size && free - f->size >= f->reserve;
 }
 
 /* Makes a new segment, under another name until it is whole. The lock is held from the beginning. */
@@ -246,7 +263,7 @@ static enum segment_got make_from(const struct segment_family *f, uint32_t numbe
 				  struct ost_why *why)
 {
 	char name[SEGMENT_NAME];
-	for (; number > 0 && number <= f->count; number++) {
+	for (; number > 0 && number <= f->count && has_room(f); number++) {
 		if (faccessat(f->dir, segment_name(name, number), F_OK, 0) == 0)
 			continue;
 		enum segment_got got = make(f, number, s, why);

@@ -22,6 +22,7 @@ struct segment_family { /* one folder of segments */
 	enum segment_kind kind;
 	uint64_t size;  /* of new ones, a multiple of RECORD_BORDER */
 	uint32_t count; /* at most that many; numbers are 1 … count */
+	uint64_t reserve; /* bytes that must stay free on the disk when one is made */
 };
 
 struct segment_header {
@@ -47,6 +48,8 @@ char *segment_name(char name[SEGMENT_NAME], uint32_t number);
 bool segment_parse_name(const char *name, uint32_t *number);
 /* False: neither copy is good (why says so), or it could not be read. */
 bool segment_read_header(int fd, struct segment_header *, struct ost_why *);
+/* After it was false: is the header damaged, rather than not to be read now? */
+bool segment_header_lost(int fd);
 
 /* The header, and whether somebody holds the segment. When nobody does, the header is the last word of a
  * writer that is gone. */

@@ -116,6 +116,7 @@ struct spool *spool_open(const char *path, const struct spool_options *options, 
 		.kind = SEGMENT_JOURNAL,
 		.size = s->options.segment_size,
 		.count = (uint32_t)s->options.segment_count,
+		.reserve = s->options.min_free,
 	};
 	s->results_family = (struct segment_family){
 		.sys = &s->sys,

@@ -138,6 +138,38 @@ static void room_is_what_the_reserve_leaves(void **state)
 	assert_int_equal(spool_has_room(f->spool, 1), SPOOL_NO_SPACE);
 }
 
+static void the_reserve_is_not_spent_on_segments(void **state)
+{
+	struct fixture *f = *state;
+	char name[SEGMENT_NAME];
+	assert_int_equal(fixture_store(f, 100, 1, NULL), SPOOL_STORED);
+	fixture_close(f);
+	f->options.min_free = UINT64_C(1) << 60;
+	fixture_open(f); /* segment 1 is used: a new one would be made */
+	assert_int_equal(fixture_store(f, 100, 2, NULL), SPOOL_STORED);
+	struct ticket t = fixture_ticket(f, 1);
+	assert_int_equal(t.home, TICKET_FILE);
+	assert_int_equal(faccessat(f->spool->journal, segment_name(name, 2), F_OK, 0), -1);
+	assert_stored(f, &t, 100, 2, NULL);
+}
+
+static void a_reader_follows_when_a_segment_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char name[SEGMENT_NAME];
+	assert_int_equal(fixture_store(f, 100, 1, NULL), SPOOL_STORED);
+	struct ticket old = fixture_ticket(f, 0);
+	assert_stored(f, &old, 100, 1, NULL); /* the reader has it open now */
+	spool_writer_close(&f->writer);
+	assert_int_equal(renameat(f->spool->journal, segment_name(name, old.number), f->spool->corrupt, "aside"), 0);
+	struct ost_why why;
+	f->writer = spool_writer_open(f->spool, catch_hint, &f->hints, &why);
+	assert_int_equal(fixture_store(f, 100, 2, NULL), SPOOL_STORED);
+	struct ticket new = fixture_ticket(f, 1);
+	assert_int_equal(new.number, old.number);
+	assert_stored(f, &new, 100, 2, NULL);
+}
+
 /* Flips a byte of one copy of the serial file. */
 static void flip_serial(const struct fixture *f, off_t at)
 {
@@ -223,6 +255,8 @@ int main(void)
 		TEST(a_full_disk_is_no_space),
 		TEST(room_is_what_the_reserve_leaves),
 		TEST(no_serial_is_given_twice_when_a_copy_is_damaged),
+		TEST(the_reserve_is_not_spent_on_segments),
+		TEST(a_reader_follows_when_a_segment_is_replaced),
 		TEST(an_identity_is_stored_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
