@@ -86,6 +86,7 @@ void agent_deliver(struct qmgr *q, struct agent *a, struct destination *to, enum
 	a->busy++;
 	to->busy++;
 	to->transport->flying[class]++;
+	q->transports.flying[class]++;
 	m->flying++;
 	bool known = put_order(q, d);
 	struct rcpt *rest = put_recipients(&q->scratch, list);
@@ -118,6 +119,7 @@ static void delivery_end(struct qmgr *q, struct delivery *d)
 	}
 	to->busy--;
 	to->transport->flying[m->class]--;
+	q->transports.flying[m->class]--;
 	m->flying--;
 	destination_pause(q, to);
 	destination_place(q, to);

@@ -141,7 +141,7 @@ int64_t entry_next_due(const struct qmgr *q)
 /* The next entry that is tried again: one that was due, or one of the flush. NULL: none, or no room. */
 static struct entry *next_retried(struct qmgr *q)
 {
-	if (!entry_has_room(q, true))
+	if (!entry_has_room(q, true) || q->counts[ENTRY_LOADING] >= pace_limit(&q->pace, clock_mono()))
 		return NULL;
 	if (!TAILQ_EMPTY(&q->retried))
 		return TAILQ_FIRST(&q->retried);

@@ -24,6 +24,8 @@ static void on_found(void *ctx, const struct keeper_summary *s, const struct spo
 	if (e)
 		return;
 	e = entry_new(q, s->serial);
+	if (env)
+		pace_fresh(&q->pace, clock_mono());
 	int64_t wait = backoff_wait(&q->settings, s->next_try, now);
 	if (s->flags & MSG_HOLD)
 		entry_move(q, e, ENTRY_HOLD);
@@ -152,6 +154,7 @@ struct qmgr *qmgr_new(const struct cfg_view *view, struct event_base *base, cons
 	q->load_answer.loaded = entry_loaded;
 	q->save_answer.updated = entry_saved;
 	q->delete_answer.updated = entry_deleted;
+	pace_init(&q->pace);
 	peers_init(q);
 	transports_init(q);
 	agents_init(q);
@@ -201,6 +204,7 @@ void qmgr_destroy(struct qmgr **qp)
 	transports_destroy(q);
 	schedule_free(&q->schedule);
 	schedule_free(&q->flushing);
+	pace_close(&q->pace);
 	buf_free(&q->scratch);
 	arena_destroy(&q->arena);
 	q->magic = 0;
@@ -211,6 +215,8 @@ void qmgr_destroy(struct qmgr **qp)
 bool qmgr_turn(struct qmgr *q)
 {
 	CHECK_MAGIC(q, QMGR_MAGIC);
+	if (q->retried_in > 0)
+		pace_turn(&q->pace, clock_mono());
 	bool more = entry_admit(q);
 	transports_run(q);
 	resolve_flush(q);

@@ -11,6 +11,7 @@
 #include "qmgr/entry.h"
 #include "qmgr/flight.h"
 #include "qmgr/notice.h"
+#include "qmgr/pace.h"
 #include "qmgr/peer.h"
 #include "qmgr/resolve_client.h"
 #include "qmgr/schedule.h"
@@ -50,6 +51,7 @@ struct qmgr {
 	struct entry_list lists[ENTRY_STATES]; /* [ENTRY_INCOMING]: new mail */
 	struct entry_list retried;             /* INCOMING with ENTRY_RETRIED */
 	bool retried_turn;
+	struct pace pace;    /* of what is tried again, while new mail comes */
 	uint64_t retried_in; /* LOADING or ACTIVE with ENTRY_RETRIED */
 	struct schedule schedule;
 	struct schedule flushing; /* DEFERRED too: what a flush has not come to yet */

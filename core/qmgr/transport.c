@@ -106,21 +106,23 @@ static bool has_work(const struct transport *t)
 
 /* May mail that is tried again have one more agent's attention? A part of it is left to new mail, which need
  * not wait then for the timeouts of hosts that are known to be bad. */
-static bool room_for_retried(const struct transport *t)
+static bool room_for_retried(const struct qmgr *q, const struct transport *t)
 {
 	const struct agent *a;
 	uint64_t limit = 0;
+	if (q->transports.flying[MAIL_RETRIED] >= pace_limit(&q->pace, clock_mono()))
+		return false;
 	TAILQ_FOREACH(a, &t->agents, link)
 	limit += a->limit;
 	return t->flying[MAIL_RETRIED] < limit - limit / RESERVED_PART;
 }
 
 /* The destination that is next: new mail and mail that is tried again take turns. NULL: none may be. */
-static struct destination *next_destination(struct transport *t, enum mail_class *class)
+static struct destination *next_destination(const struct qmgr *q, struct transport *t, enum mail_class *class)
 {
 	bool may[MAIL_CLASSES] = {
 		[MAIL_FRESH] = !TAILQ_EMPTY(&t->ready[MAIL_FRESH]),
-		[MAIL_RETRIED] = !TAILQ_EMPTY(&t->ready[MAIL_RETRIED]) && room_for_retried(t),
+		[MAIL_RETRIED] = !TAILQ_EMPTY(&t->ready[MAIL_RETRIED]) && room_for_retried(q, t),
 	};
 	if (!may[t->turn])
 		t->turn = !t->turn;
@@ -137,7 +139,7 @@ static void hand_out(struct qmgr *q, struct transport *t)
 	struct destination *d;
 	struct agent *a;
 	enum mail_class class;
-	while ((a = pick_agent(t)) && (d = next_destination(t, &class))) {
+	while ((a = pick_agent(t)) && (d = next_destination(q, t, &class))) {
 		TAILQ_REMOVE(&t->ready[class], d, ready_link[class]);
 		TAILQ_INSERT_TAIL(&t->ready[class], d, ready_link[class]);
 		agent_deliver(q, a, d, class);

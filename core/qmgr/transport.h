@@ -26,7 +26,7 @@ struct transport {
 	struct destination_list idle; /* nothing to do; kept for what they have earned, the oldest first */
 	uint32_t nidle;
 	struct agent_list agents;
-	uint32_t flying[MAIL_CLASSES]; /* deliveries under way */
+	uint32_t flying[MAIL_CLASSES]; /* deliveries under way, of q->transports.flying */
 	uint8_t turn;                  /* the class that is next, when both have work */
 	unsigned barred;  /* living agents of a former qmgr whose word is awaited: nothing is handed out */
 	bool unavailable; /* no such service, or it does not come up: recipients are deferred */
@@ -39,8 +39,9 @@ struct transport {
 };
 
 struct transports {
-	struct transport *table;     /* uthash, by name */
-	struct transport_list dirty; /* to be run at the end of this turn */
+	uint32_t flying[MAIL_CLASSES]; /* of all of them */
+	struct transport *table;       /* uthash, by name */
+	struct transport_list dirty;   /* to be run at the end of this turn */
 };
 
 struct transport *transport_get(struct qmgr *, const char *name);

@@ -125,7 +125,7 @@ void load_session_lost(struct load *l, struct load_session *s, uint64_t delay_ns
 		}
 		s->in_message = false;
 	}
-	end_connection(l, s, s->step == LOAD_QUIT ? 0 : delay_ns);
+	end_connection(l, s, s->step == LOAD_QUIT ? l->opt.pause_ms * 1000000 : delay_ns);
 }
 
 /* Writes what is waiting; the connection may be lost afterwards, and then false is returned. */
@@ -331,7 +331,7 @@ static void on_dot(struct load *l, struct load_session *s, int code)
 static void on_quit(struct load *l, struct load_session *s, int code)
 {
 	(void)code;
-	end_connection(l, s, 0);
+	end_connection(l, s, l->opt.pause_ms * 1000000);
 }
 
 /* Nobody asked: 421 before the server closes an idle connection. */

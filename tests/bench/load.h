@@ -36,6 +36,7 @@ struct load_options {
 	const char *id_prefix;
 	uint64_t seed;
 	uint64_t per_session; /* messages on one connection, 0: no limit */
+	uint64_t pause_ms;    /* between the connections of a session */
 	bool pipelining;
 	uint64_t timeout_ns;
 	uint64_t give_up_ns;

@@ -81,6 +81,7 @@ static void parse_options(struct load_options *o, int argc, char **argv)
 		OPT_TEXT('f', "from", "ADDR", &o->sender, "sender"),
 		OPT_NUMBER('n', "per-session", "N", &o->per_session, 1, UINT64_MAX, "messages on one connection (1)"),
 		OPT_CALL('d', "keep", NULL, take_keep, o, "do not disconnect between messages"),
+		OPT_NUMBER(0, "pause", "MS", &o->pause_ms, 0, 60000, "between the connections of a session (0)"),
 		OPT_FLAG('p', "pipelining", &o->pipelining, "send MAIL, RCPT and DATA together"),
 		OPT_NUMBER(0, "idle", "N", &o->idle, 1, SESSIONS_MAX, "open N connections, read the greeting, stay"),
 		OPT_TEXT(0, "ledger", "FILE", &o->ledger, "record accepted messages; bodies get a sum"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU time of all processes of an MTA, and of the whole machine."""
+"""CPU time and memory of all processes of an MTA, and CPU time of the whole machine."""
 
 import os
 import tempfile
@@ -81,6 +81,33 @@ def tree(root):
     for pid in found:
         found += children.get(pid, [])
     return found
+
+
+def process_name(pid):
+    """What it does: the role of a worker, or the program's name."""
+    with open(f"/proc/{pid}/cmdline", "rb") as f:
+        words = f.read().decode(errors="replace").split("\0")
+    if "--worker" in words[:-1]:
+        return words[words.index("--worker") + 1]
+    return os.path.basename(words[0])
+
+
+def pss_by_name(pids):
+    """Memory in MiB by what processes do, shared pages divided by those who share them."""
+    sizes = {}
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+                kilobytes = sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+            name = process_name(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        sizes[name] = sizes.get(name, 0) + kilobytes / 1024
+    return sizes
+
+
+def pss_megabytes(pids):
+    return sum(pss_by_name(pids).values())
 
 
 def machine_seconds():

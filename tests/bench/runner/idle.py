@@ -8,20 +8,11 @@ import socket
 import subprocess
 import time
 
+from .cpu import pss_megabytes
 from .measure import run, running
 from .tools import Failure
 
 
-def pss_megabytes(pids):
-    """Memory of the processes, shared pages divided by those who share them."""
-    kilobytes = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-                kilobytes += sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return kilobytes / 1024
 
 
 def greeting_milliseconds(port):

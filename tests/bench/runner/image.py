@@ -60,15 +60,23 @@ class Image:
         except Failure as e:
             raise Failure(f"this needs loop devices (/dev/loop-control): {e}") from e
 
-    def fresh(self):
-        """A new, empty, mounted file system; returns its folder."""
+    def fresh(self, inodes=None):
+        """A new, empty, mounted file system, with room for so many files; returns its folder."""
         self.unmount()
         command("mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0",
-                self.device)
-        command("mount", "-t", "ext4", self.device, self.path)
-        self.mounted = True
+                *(["-N", inodes] if inodes else []), self.device)
+        self._mount()
         os.chmod(self.path, 0o755)
         return self.path
+
+    def again(self):
+        """The same file system, with nothing of it left in memory."""
+        self.unmount()
+        self._mount()
+
+    def _mount(self):
+        command("mount", "-t", "ext4", self.device, self.path)
+        self.mounted = True
 
     def unmount(self):
         if self.mounted:

@@ -6,10 +6,13 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 
 from .cpu import Group
+from .pair import load
 from .tools import Failure, command, free_port, greets, wait_until
 
+CHUNK = 4 * 1024 * 1024
 VIRTUAL_ID = 65534  # nobody: owns the Maildirs, and nothing else there
 
 # The same for both. Limits that would slow a benchmark on one machine are out of the way.
@@ -71,6 +74,27 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 """
 
 
+class LogCount:
+    """How often a text has been logged since this was made."""
+
+    def __init__(self, path, text):
+        self.path, self.text, self.seen = path, text, 0
+        self.at = os.path.getsize(path) if os.path.exists(path) else 0
+
+    def count(self):
+        with open(self.path, "rb") as f:
+            f.seek(self.at)
+            while chunk := f.read(CHUNK):
+                whole = chunk.rfind(b"\n") + 1
+                self.seen += chunk.count(self.text, 0, whole)
+                self.at += whole
+                if whole < len(chunk):
+                    f.seek(self.at)
+                if len(chunk) < CHUNK:
+                    break
+        return self.seen
+
+
 class Mta:
     """What both have in common: folders, configuration, start and stop."""
 
@@ -102,10 +126,14 @@ class Mta:
     def prepare_own(self):
         """What only this one needs."""
 
-    def start(self):
+    def launch(self):
+        """Starts it, and waits for nothing."""
         self.group = Group()
         command(*self.start_words(), preexec_fn=self.group.enter)
         self.group.root_pid = self.master_pid()
+
+    def start(self):
+        self.launch()
         wait_until(f"{self.name}: a greeting", lambda: greets(self.port), 20)
 
     def stop(self):
@@ -119,9 +147,29 @@ class Mta:
         with open(os.path.join(self.root, "queue", "pid", "master.pid"), encoding="ascii") as f:
             return int(f.read())
 
+    def fill(self, folder, count, size, recipient, _wait):
+        """Deferred messages: sent to a host that is not there, until all have been tried. Answers the seconds."""
+        begin = time.monotonic()
+        self.start()
+        tried = LogCount(self.log_path(), b" status=deferred ")
+        load(folder, self.port, "-s", 50, "-m", count, "-l", size, "-k", count, "-t", recipient)
+        wait_until(f"{self.name}: {count} deferred messages", lambda: tried.count() >= count, 600, 0.2)
+        self.stop()
+        return time.monotonic() - begin
+
+    def postqueue_words(self, option):
+        return ["postqueue", "-c", self.conf, option]
+
+    def deferred(self):
+        """How many messages wait, as far as it knows; None: it does not say."""
+        return None
+
+    def log_path(self):
+        return os.path.join(self.root, "log", "mail.log")
+
     def log_tail(self, lines=20):
         try:
-            with open(os.path.join(self.root, "log", "mail.log"), encoding="utf-8", errors="replace") as f:
+            with open(self.log_path(), encoding="utf-8", errors="replace") as f:
                 return "".join(f.readlines()[-lines:])
         except OSError:
             return "(no log)"
@@ -171,7 +219,8 @@ class Ostler(Mta):
         folder = os.path.join(self.root, "lib")
         os.makedirs(folder, mode=0o755)
         self.copied = shutil.copy(self.program(), os.path.join(folder, "ostler"))
-        os.symlink("ostler", os.path.join(folder, "postmap"))
+        for name in ("postmap", "postqueue"):
+            os.symlink("ostler", os.path.join(folder, name))
         lines = []
         for built in sorted(glob.glob(os.path.join(self.builddir, "modules", "*", "*", ".libs", "*.so"))):
             kind = self.kinds.get(built.split(os.sep)[-4])
@@ -181,6 +230,24 @@ class Ostler(Mta):
                 lines.append(f"{kind}  {name}  {folder}/{name}.so\n")
         self.write("modules.cf", "".join(lines))
         command(os.path.join(folder, "postmap"), "-c", self.conf, f"hash:{self.conf}/mailboxes")
+
+    def fill(self, folder, count, size, recipient, wait):
+        """The same by a program that writes message files with the spool's own code."""
+        begin = time.monotonic()
+        spool = os.path.join(self.root, "queue", "queue")
+        command(os.path.join(folder, "spool-fill"), spool, count, size, recipient, wait)
+        command("chown", "-R", "postfix:postfix", spool)
+        return time.monotonic() - begin
+
+    def postqueue_words(self, option):
+        return [os.path.join(self.root, "lib", "postqueue"), "-c", self.conf, option]
+
+    def deferred(self):
+        for line in command(self.copied, "-c", self.conf, "status").splitlines():
+            fields = line.split()
+            if len(fields) >= 8 and fields[1] == "qmgr":
+                return int(fields[7])
+        return 0
 
     def start_words(self):
         return [self.copied, "-c", self.conf, "start"]

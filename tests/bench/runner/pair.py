@@ -12,8 +12,8 @@ from .tools import Failure, wait_until
 class Sink:
     """Use as a context. report() asks for its counters."""
 
-    def __init__(self, folder, *options):
-        self.words = [os.path.join(folder, "smtp-sink"), *options, "127.0.0.1:0"]
+    def __init__(self, folder, *options, port=0):
+        self.words = [os.path.join(folder, "smtp-sink"), *options, f"127.0.0.1:{port}"]
 
     def __enter__(self):
         try:

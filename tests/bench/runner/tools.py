@@ -22,7 +22,7 @@ def command(*words, **options):
     The output goes through a file, not a pipe: a daemon that the command starts may keep it open.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, **options)
+        done = subprocess.run([str(w) for w in words], stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, **options)
         out.seek(0)
         text = out.read()
     if done.returncode != 0:

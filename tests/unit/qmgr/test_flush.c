@@ -162,6 +162,60 @@ static void a_message_may_leave_the_flush_before_its_turn(void **state)
 	stage_close(s);
 }
 
+static void the_pace_follows_the_wait_for_a_processor(void **state)
+{
+	struct pace p;
+	(void)state;
+	pace_init(&p);
+	for (int i = 0; i < 100; i++)
+		pace_adapt(&p, 10 * 1000, 10); /* a microsecond each time */
+	assert_in_range(p.window, 1000, PACE_MOST);
+	for (int i = 0; i < 3; i++)
+		pace_adapt(&p, 10 * 200 * 1000, 10); /* neither long nor short: it stays */
+	assert_in_range(p.window, 1000, PACE_MOST);
+	for (int i = 0; i < 100; i++)
+		pace_adapt(&p, 10 * 5000 * 1000, 10);
+	assert_int_equal(p.window, PACE_LEAST);
+	assert_int_equal(pace_limit(&p, clock_mono()), PACE_MOST); /* no new mail: no limit */
+	p.fd = p.fd < 0 ? 0 : p.fd;
+	pace_fresh(&p, clock_mono());
+	assert_int_equal(pace_limit(&p, clock_mono()), PACE_LEAST);
+	assert_int_equal(pace_limit(&p, clock_mono() + 2 * CLOCK_SECOND), PACE_MOST);
+	if (p.fd > 0)
+		pace_close(&p);
+}
+
+static void beside_new_mail_a_flush_keeps_its_pace(void **state)
+{
+	struct stage *s = stage_open("default_destination_concurrency_limit = 30\n"
+				     "initial_destination_concurrency = 30\n");
+	uint64_t serials[WAITING];
+	(void)state;
+	if (s->qmgr->pace.fd < 0) { /* a kernel that does not count: nothing to be tested */
+		stage_close(s);
+		skip();
+	}
+	store_waiting(s, "a@smtp.one", serials);
+	struct player *p = stage_agent(s, "smtp", 100, 0, NULL);
+	s->qmgr->pace.window = 6;
+	s->qmgr->pace.looked = clock_mono() + 3600 * CLOCK_SECOND; /* it stays so */
+	s->qmgr->pace.fresh = s->qmgr->pace.looked;
+	entry_flush_all(s->qmgr);
+	stage_settle(s);
+	assert_int_equal(open_of(p, serials), 6);
+	uint64_t fresh = stage_store(s, "me@x.test", "b@smtp.one", NULL);
+	stage_settle(s);
+	assert_non_null(player_order_for(p, fresh));
+	report_all(p, RCPT_SENT);
+	stage_settle(s);
+	assert_int_equal(open_of(p, serials), 6);
+	s->qmgr->pace.fresh = clock_mono() - 2 * CLOCK_SECOND;
+	report_all(p, RCPT_SENT);
+	stage_settle(s);
+	assert_in_range(open_of(p, serials), 7, WAITING); /* alone, it goes as fast as it can */
+	stage_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +223,8 @@ int main(void)
 		cmocka_unit_test(new_mail_passes_what_waits_for_the_same_destination),
 		cmocka_unit_test(a_part_of_the_agents_is_left_to_new_mail),
 		cmocka_unit_test(what_waits_for_a_dead_destination_is_not_written_again),
+		cmocka_unit_test(the_pace_follows_the_wait_for_a_processor),
+		cmocka_unit_test(beside_new_mail_a_flush_keeps_its_pace),
 		cmocka_unit_test(a_message_may_leave_the_flush_before_its_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
