@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The one executable: a command by the name it is called by or by its first argument, a process of a running
- * system when the master starts it with --worker. */
+ * system when the master starts it with --worker or --guard. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command/command.h"
+#include "process/guardian.h"
 #include "process/roles.h"
 
 static const struct role *const roles[] = {
@@ -115,6 +116,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return run_worker(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--guard") == 0)
+		return guardian_main(argc, argv);
 	const struct command *c = FIND(links, called_as(argv[0]));
 	argc = take_config_dir(argc, argv);
 	if (c)

@@ -157,3 +157,11 @@ bool io_mkdirs(const char *path, mode_t mode)
 	errno = error;
 	return ok;
 }
+
+void io_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	io_close(&null);
+}

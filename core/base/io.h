@@ -21,6 +21,8 @@ bool io_set_nonblock(int fd, bool on);
 bool io_set_cloexec(int fd, bool on);
 /* Closes *fd when it is open (>= 0) and sets it to -1. Keeps errno. */
 void io_close(int *fd);
+/* Standard input, output and error become /dev/null: whoever called may go on. */
+void io_leave_terminal(void);
 /* A sealed (F_SEAL_SEAL|SHRINK|GROW|WRITE) read-only memfd with these bytes; -1 on failure. */
 int io_memfd(const char *name, const void *p, size_t n);
 /* mkdir -p: every folder on the way; an existing one is fine. */

@@ -3,18 +3,46 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "command/command.h"
+#include "config/config.h"
+#include "process/guardian.h"
+#include "process/keepsake.h"
+#include "process/lock.h"
 #include "process/master.h"
 
-/* In the process that stays: a session of its own, then the master. */
-static int be_the_master(int report)
+/* The lock of the instance, for guardian and master together. -1: there is something wrong, which the master
+ * finds as well and reports with everything else. */
+static int take_lock(void)
 {
-	struct master_options options = { .config_dir = command_config_dir(), .report_fd = report };
-	setsid();
-	return master_run(&options);
+	struct findings *findings = findings_new();
+	struct ost_why why;
+	struct config *c = config_read(command_config_dir(), NULL, findings);
+	int fd = c ? lock_take(config_main_view(c), &why) : -1;
+	config_destroy(&c);
+	findings_destroy(&findings);
+	return fd;
+}
+
+/* In the process that stays: a guardian, which starts the master. */
+static int stay(int lock, int report, bool foreground)
+{
+	struct guardian_options guardian = { .config_dir = command_config_dir(),
+					     .foreground = foreground,
+					     .report_fd = report,
+					     .lock_fd = lock,
+					     .keepsake_fd = keepsake_new() };
+	struct master_options alone = { .config_dir = command_config_dir(),
+					.foreground = foreground,
+					.report_fd = report,
+					.lock_fd = -1,
+					.keepsake_fd = -1 };
+	umask(022);
+	return lock < 0 ? master_run(&alone) : guardian_run(&guardian);
 }
 
 /* Waits until the master says that all is up, or ends. */
@@ -39,13 +67,16 @@ int cmd_start(int argc, char **argv)
 		perror("ostler: pipe");
 		return 1;
 	}
+	int lock = take_lock();
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(report[0]);
-		return be_the_master(report[1]);
+		setsid();
+		return stay(lock, report[1], false);
 	}
 	close(report[1]);
+	io_close(&lock);
 	if (pid < 0) {
 		perror("ostler: fork");
 		return 1;
@@ -57,6 +88,5 @@ int cmd_start_fg(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return master_run(&(struct master_options){
-		.config_dir = command_config_dir(), .foreground = true, .report_fd = -1 });
+	return stay(take_lock(), -1, true);
 }

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ostler status */
 #include "command/command.h"
-#include "command/instance.h"
-#include "process/master.h"
+#include "command/running.h"
 
 int cmd_status(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	struct config *c = instance_read(NULL);
-	if (!c)
-		return 1;
-	int status = master_command(config_main_view(c), "status");
-	config_destroy(&c);
-	return status;
+	return running_command(&(struct running_command){
+		.word = "status", .by_signal = "it runs, and cannot show its processes" });
 }

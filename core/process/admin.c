@@ -95,6 +95,9 @@ static void on_status(struct master *m, struct admin *a)
 	int64_t now = clock_mono();
 	admin_line(a, false, "%-8s %-10s %-20s %-4s %-9s %7s %6s %6s", "pid", "role", "service", "gen",
 		   "state", "seconds", "busy", "parked");
+	if (m->guarded.guardian)
+		admin_line(a, false, "%-8d %-10s %-20s %-4s %-9s", (int)m->guarded.guardian, "guardian", "-", "-",
+			   "ready");
 	admin_line(a, false, "%-8d %-10s %-20s %-4u %-9s", (int)getpid(), "master", "-", m->current->number,
 		   "ready");
 	for (const struct proc *p = m->procs; p; p = p->next) {
@@ -199,39 +202,39 @@ bool admin_listen(struct master *m, struct ost_why *why)
 /* ---- the command's end
  * ----------------------------------------------------------------------------------------- */
 
-/* Prints what the master answers; the exit status. */
-static int print_answers(struct ipc_link *link)
+/* Prints what the master answers. */
+static enum master_answer print_answers(struct ipc_link *link)
 {
 	struct ipc_message msg;
 	struct control_fields f;
+	bool any = false;
 	while (ipc_receive(link, &msg, CLOCK_NEVER) == IPC_GOT) {
 		bool good = control_read(&msg, &f);
 		control_drop_fds(&msg);
+		any = true;
 		if (good && msg.type == CTL_LINE)
 			fprintf(f.kind ? stderr : stdout, "%s\n", f.reason);
 		else if (good && msg.type == CTL_DONE)
-			return (int)f.status;
+			return f.status == 0 ? MASTER_DONE : MASTER_REFUSED;
 	}
+	if (!any)
+		return MASTER_FOREIGN;
 	fprintf(stderr, "ostler: the master has gone away\n");
-	return 1;
+	return MASTER_REFUSED;
 }
 
-int master_command(const struct cfg_view *view, const char *word)
+enum master_answer master_command(const struct cfg_view *view, const char *word, struct ost_why *why)
 {
-	struct ost_why why;
 	struct buf body = BUF_INIT;
 	char *path = instance_path(view, PLACE_MASTER);
-	struct ipc_link *link = ipc_connect(path, "command", clock_mono() + 10 * CLOCK_SECOND, &why);
+	struct ipc_link *link = ipc_connect(path, "command", clock_mono() + 10 * CLOCK_SECOND, why);
 	free(path);
-	if (!link) {
-		fprintf(stderr,
-			"ostler: the mail system is not running, or not to be reached by this user (%s)\n",
-			why.text);
-		return 1;
-	}
+	if (!link)
+		return MASTER_AWAY;
 	tlv_put_str(&body, F_NAME, word);
-	int status = ipc_send(link, CTL_COMMAND, body.data, body.len) ? print_answers(link) : 1;
+	enum master_answer answer = ipc_send(link, CTL_COMMAND, body.data, body.len) ? print_answers(link)
+										       : MASTER_FOREIGN;
 	buf_free(&body);
 	ipc_link_destroy(&link);
-	return status;
+	return answer;
 }

@@ -24,12 +24,9 @@ static void add_duty(void *ctx, const struct duty_plan *plan)
 	*end = d;
 }
 
-struct generation *generation_read(struct master *m, struct findings *findings)
+static struct generation *generation_of(struct master *m, struct config *c, struct findings *findings)
 {
 	struct ost_why why;
-	struct config *c = config_read(m->config_dir, NULL, findings);
-	if (!c)
-		return NULL;
 	struct generation *g = MEM_NEW(struct generation);
 	g->master = m;
 	g->config = c;
@@ -43,6 +40,21 @@ struct generation *generation_read(struct master *m, struct findings *findings)
 	if (findings_fatal(findings))
 		generation_free(m, &g);
 	return g;
+}
+
+struct generation *generation_read(struct master *m, struct findings *findings)
+{
+	struct config *c = config_read(m->config_dir, NULL, findings);
+	return c ? generation_of(m, c, findings) : NULL;
+}
+
+struct generation *generation_from(struct master *m, int snapshot, struct findings *findings)
+{
+	struct ost_why why = { "" };
+	struct config *c = config_from_snapshot(snapshot, &why);
+	if (!c)
+		findings_add(findings, FINDING_FATAL, "%s", why.text);
+	return c ? generation_of(m, c, findings) : NULL;
 }
 
 static bool any_chroot(const struct generation *g)
@@ -66,6 +78,8 @@ static const struct {
 static bool open_listeners(struct master *m, struct generation *g, int64_t patience, struct ost_why *why)
 {
 	for (struct duty *d = g->duties; d; d = d->next) {
+		if (d->listeners.count > 0)
+			continue;
 		if (d->plan.line && strcmp(d->plan.role, "smtpd") == 0 &&
 		    !listen_service(&m->listeners, &d->listeners, d->plan.line, patience, why))
 			return false;
@@ -85,7 +99,8 @@ static bool open_listeners(struct master *m, struct generation *g, int64_t patie
 bool generation_open(struct master *m, struct generation *g, int64_t patience, struct ost_why *why)
 {
 	const struct cfg_view *view = config_main_view(g->config);
-	g->log_fd = logging_file(view, why);
+	if (g->log_fd < 0)
+		g->log_fd = logging_file(view, why);
 	if (g->log_fd == -2) {
 		g->log_fd = -1;
 		return false;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "process/paths.h"
+
+enum {
+	PATIENCE_SECONDS = 45, /* a system whose guardian is dead ends within this time */
+	LOOK_MS = 100,
+};
 
 /* Opens the lock file; a link in its place is not followed. */
 static int open_lock(const struct cfg_view *view, int flags)
@@ -43,6 +51,24 @@ static bool make_folder(const struct cfg_view *view, struct ost_why *why)
 	return ok;
 }
 
+/* The pid file's process is gone, but what it started still holds the lock: that ends soon. */
+static bool is_ending(int fd)
+{
+	pid_t pid = read_pid(fd);
+	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool take_lock(int fd)
+{
+	int64_t deadline = clock_mono() + PATIENCE_SECONDS * CLOCK_SECOND;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (!is_ending(fd) || clock_mono() >= deadline)
+			return false;
+		poll(NULL, 0, LOOK_MS);
+	}
+	return true;
+}
+
 int lock_take(const struct cfg_view *view, struct ost_why *why)
 {
 	if (!make_folder(view, why))
@@ -52,7 +78,7 @@ int lock_take(const struct cfg_view *view, struct ost_why *why)
 		why_errno(why, "open %s/pid/master.pid", cfg_str(view, P_queue_directory));
 		return -1;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (!take_lock(fd)) {
 		pid_t pid = read_pid(fd);
 		const char *whose = lock_is_postfix(pid) ? "the Postfix mail system" : "the mail system";
 		if (pid > 0)
@@ -62,13 +88,15 @@ int lock_take(const struct cfg_view *view, struct ost_why *why)
 		io_close(&fd);
 		return -1;
 	}
+	return fd;
+}
+
+bool lock_sign(int fd, struct ost_why *why)
+{
 	char text[64];
 	int n = snprintf(text, sizeof text, "%*d\n", (int)sizeof(unsigned long) * 4, (int)getpid());
-	if (ftruncate(fd, 0) < 0 || !io_pwrite_all(fd, text, (size_t)n, 0)) {
-		why_errno(why, "write the pid file");
-		io_close(&fd);
-	}
-	return fd;
+	return (ftruncate(fd, 0) == 0 && io_pwrite_all(fd, text, (size_t)n, 0)) ||
+	       why_errno(why, "write the pid file");
 }
 
 pid_t lock_holder(const struct cfg_view *view)

@@ -9,14 +9,15 @@
 #include "base/why.h"
 #include "config/view.h"
 
-/* Takes the lock (making folder and file) and writes the caller's pid. A descriptor to keep, or -1 with the
- * reason
- * ("the mail system is already running: process id 123"). */
+/* Takes the lock, making folder and file. A descriptor to keep, or -1 with the reason ("the mail system is
+ * already running: process id 123"). The lock is the descriptor's: who inherits it holds it too. */
 int lock_take(const struct cfg_view *, struct ost_why *);
-/* The pid of the master that holds the lock: 0 when nobody does, -1 when somebody does whose pid is not
- * known. */
+/* Writes the caller's pid into the file: it is the one to be signalled. */
+bool lock_sign(int fd, struct ost_why *);
+/* The pid in the file while somebody holds the lock: 0 when nobody does, -1 when somebody does whose pid is
+ * not known. */
 pid_t lock_holder(const struct cfg_view *);
-/* Is the process with this pid Postfix's master rather than ours? */
+/* Is the process with this pid Postfix's master? */
 bool lock_is_postfix(pid_t);
 /* The pid is no longer true: empties the file. */
 void lock_leave(int fd);

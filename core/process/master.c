@@ -21,6 +21,7 @@
 #include "config.h"
 #include "process/check.h"
 #include "process/folders.h"
+#include "process/keepsake.h"
 #include "process/limits.h"
 #include "process/lock.h"
 #include "process/logging.h"
@@ -28,8 +29,7 @@
 #include "process/spawn.h"
 
 enum {
-	BIND_PATIENCE_SECONDS =
-		10, /* an address may still be held by processes of a master that was killed */
+	BIND_PATIENCE_SECONDS = 3, /* an address may still be held by processes of a master that was killed */
 	START_SECONDS = 60,
 };
 
@@ -44,10 +44,7 @@ static void report(struct master *m, int status)
 	unsigned char byte = (unsigned char)status;
 	(void)!write(m->report_fd, &byte, 1);
 	io_close(&m->report_fd);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
-	io_close(&null);
+	io_leave_terminal();
 	logging_open(config_main_view(m->current->config), "master", m->current->log_fd, false);
 }
 
@@ -58,7 +55,8 @@ static void print_listeners(const struct master *m)
 		if (!l->is_path)
 			buf_printf(&text, "%s%s", text.len ? ", " : "", l->name);
 	}
-	printf("ostler: running (pid %d), listening on %s\n", (int)getpid(),
+	printf("ostler: running (pid %d), listening on %s\n",
+	       (int)(m->guarded.guardian ? m->guarded.guardian : getpid()),
 	       text.len ? text.data : "no network address");
 	fflush(stdout);
 	buf_free(&text);
@@ -97,6 +95,8 @@ void master_check_phase(struct master *m)
 		check_stopping(m);
 	} else if (m->phase == PHASE_STARTING && all_ready(m)) {
 		m->phase = PHASE_RUNNING;
+		keepsake_put(m->keepsake_fd, m->current->snapshot);
+		guarded_ready(m);
 		if (m->report_fd >= 0 || m->options->foreground)
 			print_listeners(m);
 		report(m, 0);
@@ -108,6 +108,8 @@ void master_stop(struct master *m)
 	if (m->phase == PHASE_STOPPING)
 		return;
 	m->phase = PHASE_STOPPING;
+	if (!m->failed)
+		guarded_stopping(m);
 	for (struct proc *p = m->procs; p; p = p->next) {
 		if (!ends_last(p))
 			proc_stop(p);
@@ -141,7 +143,9 @@ static void on_child(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct proc *p = proc_find(m, pid);
-		if (p) {
+		if (guarded_child_ended(m, pid)) {
+			continue;
+		} else if (p) {
 			/* what it said last may still be unread */
 			proc_readable(ipc_link_fd(p->ctl), EV_READ, p);
 			proc_ended(m, p, status);
@@ -173,6 +177,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	procs_tick(m, now);
+	orphans_tick(m, now);
+	guarded_tick(m, now);
 	peers_retry(m);
 	reload_tick(m, now);
 	if (m->phase == PHASE_STARTING && now >= m->start_deadline)
@@ -195,6 +201,7 @@ static void watch_signals(struct master *m)
 		m->signals[i] = evsignal_new(m->base, list[i].number, list[i].handler, m);
 		event_add(m->signals[i], NULL);
 	}
+	guarded_begin(m);
 	m->tick = event_new(m->base, -1, EV_PERSIST, on_tick, m);
 	event_add(m->tick, &(struct timeval){ .tv_sec = 1 });
 }
@@ -214,29 +221,106 @@ static bool make_counters(struct master *m, struct ost_why *why)
 	return true;
 }
 
+/* Reads and checks it, from the folder or from a snapshot; what it says about the log holds at once. NULL, or
+ * with a fatal finding: of no use. */
+static struct generation *read_checked(struct master *m, int snapshot, struct findings *findings)
+{
+	struct ost_why why;
+	struct generation *g =
+		snapshot < 0 ? generation_read(m, findings) : generation_from(m, snapshot, findings);
+	if (!g)
+		return NULL;
+	check_instance(g->config, g->snapshot, findings);
+	const struct cfg_view *view = config_main_view(g->config);
+	g->log_fd = logging_file(view, &why);
+	if (g->log_fd < 0)
+		g->log_fd = -1; /* tried again, with what it says */
+	logging_open(view, "master", g->log_fd, true);
+	return g;
+}
+
+/* A successor goes on with the configuration that served last if the one in the folder cannot be used. */
+static struct generation *read_keepsake(struct master *m)
+{
+	int snapshot = m->options->past.masters > 0 ? keepsake_get(m->keepsake_fd) : -1;
+	if (snapshot < 0)
+		return NULL;
+	struct findings *findings = findings_new();
+	struct generation *g = read_checked(m, snapshot, findings);
+	if (g && findings_fatal(findings))
+		generation_free(m, &g);
+	findings_destroy(&findings);
+	io_close(&snapshot);
+	return g;
+}
+
+static bool read_configuration(struct master *m, struct ost_why *why)
+{
+	struct findings *findings = findings_new();
+	struct generation *g = read_checked(m, -1, findings);
+	bool fatal = !g || findings_fatal(findings);
+	struct generation *kept = fatal ? read_keepsake(m) : NULL;
+	check_print(findings);
+	findings_destroy(&findings);
+	if (kept) {
+		log_error("the configuration in %s cannot be used: the one that served last goes on",
+			  m->config_dir);
+		generation_free(m, &g);
+		g = kept;
+	}
+	m->current = m->generations = g;
+	if (fatal && !kept)
+		return why_set(why, "the configuration in %s cannot be used", m->config_dir);
+	m->last_number = g->number;
+	return true;
+}
+
+/* The lock is the guardian's as well, if there is one. */
+static bool take_lock(struct master *m, struct ost_why *why)
+{
+	if (m->lock_fd >= 0)
+		return true;
+	m->lock_fd = lock_take(config_main_view(m->current->config), why);
+	return m->lock_fd >= 0 && lock_sign(m->lock_fd, why);
+}
+
+/* Processes of a master that was killed let go of the addresses at once; those that do not are killed. */
+static bool open_all(struct master *m, struct ost_why *why)
+{
+	struct generation *g = m->current;
+	return generation_open(m, g, clock_mono() + BIND_PATIENCE_SECONDS * CLOCK_SECOND, why) ||
+	       (orphans_kill(m, "smtpd") &&
+		generation_open(m, g, clock_mono() + BIND_PATIENCE_SECONDS * CLOCK_SECOND, why));
+}
+
 /* All that can fail before the first process is started. */
 static bool prepare(struct master *m, struct ost_why *why)
 {
-	struct findings *findings = findings_new();
-	struct generation *g = generation_read(m, findings);
-	if (g)
-		check_instance(g->config, g->snapshot, findings);
-	if (g)
-		logging_open(config_main_view(g->config), "master", -1, true);
-	check_print(findings);
-	bool fatal = !g || findings_fatal(findings);
-	findings_destroy(&findings);
-	m->current = m->generations = g;
-	if (fatal)
-		return why_set(why, "the configuration in %s cannot be used", m->config_dir);
-	m->last_number = g->number;
-	const struct cfg_view *view = config_main_view(g->config);
-	m->lock_fd = lock_take(view, why);
-	if (m->lock_fd < 0 || !folders_prepare(view, m->rootless, why))
+	if (!read_configuration(m, why) || !take_lock(m, why))
 		return false;
-	limits_raise_files(g->config);
-	return generation_open(m, g, clock_mono() + BIND_PATIENCE_SECONDS * CLOCK_SECOND, why) &&
-	       make_counters(m, why) && admin_listen(m, why);
+	const struct cfg_view *view = config_main_view(m->current->config);
+	if (!folders_prepare(view, m->rootless, why) || !make_counters(m, why))
+		return false;
+	m->roster = roster_open(view, why);
+	if (!m->roster)
+		return false;
+	orphans_adopt(m);
+	limits_raise_files(m->current->config);
+	return open_all(m, why) && admin_listen(m, why);
+}
+
+/* Why there is this master, after others. */
+static void log_past(const struct master_past *past)
+{
+	char how[64] = "has gone";
+	if (past->masters == 0)
+		return;
+	if (past->status >= 0 && WIFSIGNALED(past->status))
+		snprintf(how, sizeof how, "was killed by signal %d", WTERMSIG(past->status));
+	else if (past->status >= 0)
+		snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(past->status));
+	log_warning("the master process %d %s: this one takes its place after %u s (number %u)",
+		    (int)past->pid, how, past->waited, past->masters + 1);
 }
 
 static void begin(struct master *m)
@@ -245,6 +329,7 @@ static void begin(struct master *m)
 	bool to_stderr = m->options->foreground && m->current->log_fd < 0;
 	spawn_environment(view);
 	logging_open(view, "master", m->current->log_fd, to_stderr);
+	log_past(&m->options->past);
 	log_info("daemon started -- version %s, configuration %s", PACKAGE_VERSION, cfg_folder(view));
 	if (m->report_fd >= 0) /* what goes wrong until all is up is for the terminal as well */
 		logging_open(view, "master", m->current->log_fd, true);
@@ -273,8 +358,10 @@ static void finish(struct master *m)
 	if (m->counters && m->counters != MAP_FAILED)
 		munmap(m->counters, counters_bytes());
 	io_close(&m->counters_fd);
-	if (m->lock_fd >= 0)
-		lock_leave(m->lock_fd);
+	guarded_end(m);
+	orphans_free(m);
+	roster_close(&m->roster);
+	io_close(&m->keepsake_fd);
 	io_close(&m->lock_fd);
 	event_base_free(m->base);
 	free(m->config_dir);
@@ -284,7 +371,9 @@ int master_run(const struct master_options *options)
 {
 	struct master m = { .magic = MASTER_MAGIC,
 			    .options = options,
-			    .lock_fd = -1,
+			    .lock_fd = options->lock_fd,
+			    .keepsake_fd = options->keepsake_fd,
+			    .guarded.guardian = options->guardian,
 			    .counters_fd = -1,
 			    .admin_fd = -1,
 			    .report_fd = options->report_fd,
@@ -294,6 +383,8 @@ int master_run(const struct master_options *options)
 	if (!m.rootless)
 		(void)setgroups(0, NULL);
 	m.config_dir = mem_strdup(options->config_dir);
+	if (m.keepsake_fd < 0)
+		m.keepsake_fd = keepsake_new();
 	m.base = event_base_new();
 	if (!m.base)
 		log_fatal("cannot make an event loop");
@@ -305,6 +396,8 @@ int master_run(const struct master_options *options)
 	int status = ok && !m.failed ? 0 : 1;
 	if (m.report_fd >= 0)
 		(void)!write(m.report_fd, &(unsigned char){ (unsigned char)status }, 1);
+	if (!ok && m.current)
+		m.current->log_fd = -1; /* stays open for the last line */
 	finish(&m);
 	if (!ok)
 		log_fatal("%s", why.text);

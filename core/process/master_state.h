@@ -15,6 +15,7 @@
 #include "process/duties.h"
 #include "process/listen.h"
 #include "process/master.h"
+#include "process/roster.h"
 #include "process/throttle.h"
 #include "process/watchdog.h"
 
@@ -64,6 +65,16 @@ struct proc {
 	struct ost_why why;       /* what it said when its start failed */
 };
 
+/* The master's view of its guardian. */
+struct guarded {
+	pid_t guardian; /* 0: none at this moment */
+	bool is_child;  /* it is a child of this process; otherwise the parent */
+	bool wanted;    /* another one is to be started, at start_at */
+	int64_t started, start_at;
+	struct throttle throttle;
+	struct event *orphaned;
+};
+
 enum master_phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 
 struct master {
@@ -73,7 +84,10 @@ struct master {
 	enum master_phase phase;
 	bool rootless, failed, done;
 	char *config_dir;
-	int lock_fd, report_fd;
+	int lock_fd, report_fd, keepsake_fd;
+	struct guarded guarded;
+	struct roster *roster;
+	struct orphan *orphans;
 	int counters_fd;
 	void *counters;
 	bool column_used[COUNTER_COLUMNS];
@@ -96,7 +110,9 @@ struct master {
  * ---------------------------------------------------------------------------------------------- */
 /* Reads the configuration; NULL when something is fatal (findings tell). Nothing runs or listens yet. */
 struct generation *generation_read(struct master *, struct findings *);
-/* Opens what it needs: log, listeners, copies for the jail. */
+/* The same from a snapshot, which stays the caller's. */
+struct generation *generation_from(struct master *, int snapshot, struct findings *);
+/* Opens what it needs: log, listeners, copies for the jail. May be called again after a failure. */
 bool generation_open(struct master *, struct generation *, int64_t patience, struct ost_why *);
 void generation_free(struct master *, struct generation **);
 struct duty *generation_duty(struct generation *, const char *role, const char *name); /* name NULL: any */
@@ -117,6 +133,8 @@ struct proc *proc_find(struct master *, pid_t);
 struct proc *proc_of_role(struct master *,
 			  const char *role); /* one that is not ending, of the current generation; or NULL */
 void procs_tick(struct master *, int64_t now);
+/* qmgr hears of every end: what the process had locked is free now. */
+void procs_tell_end(struct master *, const char *role, const char *service, pid_t);
 const char *proc_label(const struct proc *); /* "smtpd", "virtual": for the log */
 
 /* ---- messages.c
@@ -141,6 +159,25 @@ void reload_forget(struct master *, const struct admin *);   /* the command that
 void reload_tick(struct master *, int64_t now);
 /* Frees retired generations without processes; ends the oldest when there are too many. */
 void generations_tidy(struct master *);
+
+/* ---- orphans.c
+ * ------------------------------------------------------------------------------------------------- */
+/* Finds the processes of a master that was killed. Their columns are not used until they have ended. */
+void orphans_adopt(struct master *);
+/* The living agents among them, for qmgr: "name pid" lines. */
+void orphans_agents(const struct master *, struct buf *list);
+void orphans_tick(struct master *, int64_t now);
+bool orphans_kill(struct master *, const char *role); /* at once; false: there is none */
+void orphans_free(struct master *);
+
+/* ---- guarded.c
+ * ------------------------------------------------------------------------------------------------- */
+void guarded_begin(struct master *);    /* the guardian's death is noticed from now on */
+void guarded_ready(struct master *);    /* all is up */
+void guarded_stopping(struct master *); /* whatever happens now, no master follows */
+bool guarded_child_ended(struct master *, pid_t); /* the guardian: true */
+void guarded_tick(struct master *, int64_t now);
+void guarded_end(struct master *); /* the pid file is left to the guardian, or emptied */
 
 /* ---- admin.c
  * --------------------------------------------------------------------------------------------------- */

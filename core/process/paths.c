@@ -16,6 +16,7 @@ static const struct {
 	[PLACE_QMGR] = { false, "/public/qmgr" },
 	[PLACE_MASTER] = { false, "/private/master" },
 	[PLACE_LOCK] = { true, "/pid/master.pid" },
+	[PLACE_ROSTER] = { true, "/pid/ostler.processes" },
 };
 
 char *instance_path(const struct cfg_view *view, enum instance_place place)

@@ -16,6 +16,7 @@ enum instance_place {
 	PLACE_QMGR,     /* base/public/qmgr: where the queue's commands go */
 	PLACE_MASTER,   /* base/private/master: where reload, stop and status go */
 	PLACE_LOCK,     /* $queue_directory/pid/master.pid: the instance lock, the same file as Postfix's */
+	PLACE_ROSTER,   /* $queue_directory/pid/ostler.processes: who runs, for the next master (roster.h) */
 };
 
 /* The path; the caller frees it. */

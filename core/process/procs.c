@@ -82,6 +82,7 @@ static void give_agents(struct master *m, struct proc *p)
 		if (strcmp(o->duty->plan.role, "agent") == 0)
 			buf_printf(&list, "%s %d\n", o->duty->plan.name, (int)o->pid);
 	}
+	orphans_agents(m, &list);
 	proc_tell(p, CTL_AGENTS, buf_str(&list));
 	buf_free(&list);
 }
@@ -121,6 +122,7 @@ static void proc_free(struct master *m, struct proc *p)
 	ipc_link_destroy(&p->ctl);
 	watchdog_free(&p->dog);
 	counters_clear(m->counters, p->column);
+	roster_leave(m->roster, p->column);
 	m->column_used[p->column] = false;
 	free(p);
 }
@@ -149,6 +151,7 @@ struct proc *proc_start(struct master *m, struct duty *d, struct ost_why *why)
 	p->next = m->procs;
 	m->procs = p;
 	d->running++;
+	roster_enter(m->roster, p->column, p->pid, d->plan.role, d->plan.name);
 	give_all(m, p); /* when it is dead already, its end says so */
 	if (ipc_link_pending(p->ctl))
 		event_add(p->writable, NULL);
@@ -274,13 +277,12 @@ struct proc *proc_of_role(struct master *m, const char *role)
 /* ---- the end
  * --------------------------------------------------------------------------------------------------- */
 
-/* qmgr hears of every end: what the process had locked is free now. */
-static void tell_qmgr(struct master *m, const struct proc *gone)
+void procs_tell_end(struct master *m, const char *role, const char *service, pid_t pid)
 {
 	char text[256];
-	snprintf(text, sizeof text, "%s %s %d", gone->duty->plan.role, gone->duty->plan.name, (int)gone->pid);
+	snprintf(text, sizeof text, "%s %s %d", role, service, (int)pid);
 	for (struct proc *p = m->procs; p; p = p->next) {
-		if (p != gone && strcmp(p->duty->plan.role, "qmgr") == 0)
+		if (p->pid != pid && strcmp(p->duty->plan.role, "qmgr") == 0)
 			proc_tell(p, CTL_DIED, text);
 	}
 }
@@ -321,7 +323,7 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0 && p->leaving);
 	if (status != 0 || !expected)
 		log_warning("process %s pid %d %s", proc_label(p), (int)p->pid, text);
-	tell_qmgr(m, p);
+	procs_tell_end(m, p->duty->plan.role, p->duty->plan.name, p->pid);
 	if (!expected)
 		throttle_duty(m, p, clock_mono());
 	if (d->plan.kind == DUTY_ON_DEMAND && p->state != PROC_ENDING)

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "config.h"
 #include "process/check.h"
+#include "process/keepsake.h"
 #include "process/lock.h"
 #include "process/master_state.h"
 #include "process/spawn.h"
@@ -106,6 +107,7 @@ static void take_over(struct master *m)
 	m->generations = m->current = g;
 	old->retired = true;
 	carry_wanted(old, g);
+	keepsake_put(m->keepsake_fd, g->snapshot);
 	for (struct proc *p = m->procs; p; p = p->next) {
 		if (p->duty->generation != old)
 			continue;

@@ -19,6 +19,7 @@
 
 enum {
 	ANSWER_SECONDS = 60,     /* longest wait for the master's answer */
+	ORPHAN_SECONDS = 30,     /* without a master, what is under way has this time */
 	HUNG_GRACE_SECONDS = 30, /* a worker with a hung module call finishes what it can in this time */
 };
 
@@ -149,12 +150,16 @@ static void *reader(void *arg)
 			break;
 	}
 	master_gone(w);
-	if (abort_at != CLOCK_NEVER) {
-		while (clock_mono() < abort_at)
-			poll(NULL, 0, clock_poll_ms(abort_at));
+	bool hung = abort_at != CLOCK_NEVER;
+	int64_t deadline = clock_mono() + ORPHAN_SECONDS * CLOCK_SECOND;
+	if (abort_at > deadline)
+		abort_at = deadline;
+	while (clock_mono() < abort_at)
+		poll(NULL, 0, clock_poll_ms(abort_at));
+	if (hung)
 		log_panic("a module call did not return: ending this process");
-	}
-	return NULL;
+	log_error("the master is gone, and what was under way does not end: ending this process");
+	_exit(1);
 }
 
 void worker_link_run(struct worker *w)

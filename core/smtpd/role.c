@@ -142,10 +142,14 @@ static void send_home(struct smtpd_process *p)
 	waiter_each_parked(srv->waiter, wake_each, srv->waiter);
 }
 
-static void stop_listening(struct smtpd_process *p)
+/* The sockets are let go of at once: the master has them, and when it is dead its successor needs the addresses.
+ * A thread may be in accept() with one of them, so the number stays taken, by something that accepts nothing. */
+static void stop_listening(struct worker *w, struct smtpd_process *p)
 {
-	for (size_t i = 0; i < p->nlisteners; i++)
+	for (size_t i = 0; i < p->nlisteners; i++) {
 		waiter_unlisten(p->server->waiter, &p->listeners[i].entry);
+		(void)dup2(worker_control_fd(w), p->listeners[i].fd);
+	}
 }
 
 /* The first thread's life: waits for the master's word, then for the sessions to end. */
@@ -162,7 +166,7 @@ static void wait_for_end(struct worker *w, struct smtpd_process *p)
 		worker_busy(w, sessions > parked ? sessions - parked : 0, parked);
 		int64_t now = clock_mono();
 		if (listening && (p->stop || p->retire)) {
-			stop_listening(p);
+			stop_listening(w, p);
 			listening = false;
 			home_at = now + (p->stop ? 0 : RETIRE_SECONDS * CLOCK_SECOND);
 		}

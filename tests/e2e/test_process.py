@@ -63,24 +63,24 @@ def test_who_the_processes_are(make, rootless):
     i = make(DISCARD, rootless=rootless).start()
     delivers(i)
     kinds = roles(i)
-    assert ALWAYS | {"agent", "master"} <= set(kinds)
+    assert ALWAYS | {"agent", "guardian", "master"} <= set(kinds)
     assert ("broker" in kinds) == (not rootless)
     owner = pwd.getpwnam(i.user)
     for kind, pids in kinds.items():
         for pid in pids:
             s = status(pid)
-            root = not rootless and kind in ("master", "broker")
+            root = not rootless and kind in ("guardian", "master", "broker")
             assert s["Uid"].split() == [str(0 if root else owner.pw_uid)] * 4, kind
             assert s["Gid"].split() == [str(0 if root else owner.pw_gid)] * 4, kind
             if root:
                 continue
             assert int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0, kind
-            if kind != "master":
+            if kind not in ("guardian", "master"):
                 assert s["NoNewPrivs"].strip() == "1", kind
                 assert s["Seccomp"].strip() == "2", kind
                 if not rootless:
                     assert s["Groups"].strip() == "", kind
-    for kind in ("master", "qmgr", "broker", "bounce"):
+    for kind in ("guardian", "master", "qmgr", "broker", "bounce"):
         for pid in kinds.get(kind, []):
             assert own_objects(pid) == set(), kind
     assert own_objects(kinds["agent"][0]), "the agent has its transport"
@@ -106,13 +106,13 @@ def test_root_processes_do_not_talk_to_the_network(make):
                         if os.readlink(fd) in established:
                             holders.add(kind)
         assert "smtpd" in holders
-        assert not holders & {"master", "broker"}
+        assert not holders & {"guardian", "master", "broker"}
 
 
 def test_killed_processes_come_back(make, rootless):
     i = make(DISCARD, rootless=rootless).start()
     delivers(i)
-    for kind in sorted(set(roles(i)) - {"master"}):
+    for kind in sorted(set(roles(i)) - {"guardian", "master"}):
         pids = roles(i)[kind]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_one_master_only(make, rootless):
     i = make(DISCARD, rootless=rootless).start()
     r = i.run("ostler", "start", check=False)
     assert r.returncode != 0
-    assert f"the mail system is already running: process id {i.master_pid()}" in r.stderr
+    assert f"the mail system is already running: process id {i.guardian_pid()}" in r.stderr
     assert i.run("postfix", "status").returncode == 0
     delivers(i)
 
@@ -194,17 +194,6 @@ def test_stop_leaves_nothing(make, rootless):
     assert i.run("ostler", "stop", check=False).returncode != 0
     i.start()
     delivers(i)
-
-
-def test_after_the_masters_death(make, rootless):
-    i = make(DISCARD, rootless=rootless).start()
-    delivers(i)
-    pids = list(i.processes())
-    os.kill(i.master_pid(), signal.SIGKILL)
-    wait_for(lambda: not [p for p in pids if is_alive(p)])
-    i.start()
-    delivers(i)
-    i.wait_empty()
 
 
 def test_unknown_port_name(make, rootless):

@@ -58,6 +58,23 @@ def wait_for(what, seconds=20, step=0.05):
         time.sleep(step)
 
 
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        return int(f.read().rpartition(")")[2].split()[1])
+
+
+def process_name(pid):
+    """What the process calls itself; "" when there is none."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def is_guardian(pid):
+    return process_name(pid) == "ostler-guardian"
+
+
 class Instance:
     """A configuration folder and the system that runs from it."""
 
@@ -199,37 +216,48 @@ class Instance:
         wait_for(queue_is_empty, seconds, step=0.1)
 
     def processes(self):
-        """pid -> "role service" of the processes of this instance: the master and what descends from it."""
+        """pid -> "role service" of the processes of this instance: guardian, master, and what descends from them."""
         found = {}
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 argv = (p / "cmdline").read_bytes().split(b"\0")
                 if os.path.basename(argv[0]).startswith(b"ostler") and self.belongs(int(p.name)):
                     at = argv.index(b"--worker") + 1 if b"--worker" in argv else 0
-                    found[int(p.name)] = b" ".join(argv[at:]).decode().strip() if at else "master"
+                    name = "guardian" if is_guardian(int(p.name)) else "master"
+                    found[int(p.name)] = b" ".join(argv[at:]).decode().strip() if at else name
         return found
 
     def belongs(self, pid):
-        master = self.master_pid()
-        while pid > 1:
-            if pid == master:
+        """Whether it descends from the guardian, or from the master that started the guardian."""
+        top = self.guardian_pid()
+        if top and is_guardian(top) and process_name(parent_of(top)) == "ostler":
+            top = parent_of(top)
+        while top and pid > 1:
+            if pid == top:
                 return True
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-                pid = int(f.read().rpartition(")")[2].split()[1])
+            pid = parent_of(pid)
         return False
 
-    def master_pid(self):
-        for name in (self.folder / "data/master.pid", self.queue / "pid/master.pid", self.queue / "master.pid",
-                     self.queue / "ostler/master.pid", self.folder / "data/master.lock"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                return int(name.read_text().split()[0])
+    def guardian_pid(self):
+        """The process of the pid file; 0: none."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int((self.queue / "pid/master.pid").read_text().split()[0])
         return 0
+
+    def master_pid(self):
+        """The master of this moment; 0: none."""
+        return next((pid for pid, name in self.processes().items() if name == "master"), 0)
 
     def end_leftovers(self):
         """A test that failed may leave processes behind: the ones that descend from this instance's master."""
-        for pid in sorted(self.processes(), reverse=True):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        for _ in range(5):  # guardian and master first: each starts the other again
+            left = self.processes()
+            for pid in sorted(left, key=lambda pid: left[pid] not in ("guardian", "master")):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            if not left:
+                return
+            time.sleep(0.05)
 
     # ---- SMTP ------------------------------------------------------------------------------------------------------
 
