@@ -10,7 +10,8 @@
 #include "tests/support/fixture.h"
 
 static struct fixture fix;
-static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], broken_hash[160];
+static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160],
+	broken_hash[160];
 
 static const struct ost_table_ops *find(const char *type)
 {
@@ -37,6 +38,16 @@ static void change_regexp(void)
 	fixture_file(&fix, "patterns", "/^other(.*)$/ <$1>\n");
 }
 
+static void change_pcre(void)
+{
+	fixture_file(&fix, "perl", "/^other(.*)$/ <$1>\n");
+}
+
+static void change_cidr(void)
+{
+	fixture_file(&fix, "networks", "2001:db8::/32 doc\n");
+}
+
 /* The files behind the specs. */
 static void make_files(void)
 {
@@ -47,6 +58,8 @@ static void make_files(void)
 		index_build(find("hash"), hash_path, entries, 0);
 	snprintf(texthash_spec, sizeof texthash_spec, "texthash:%s", fixture_file(&fix, "text", "known 1\n\"b c\" 2\n"));
 	snprintf(regexp_spec, sizeof regexp_spec, "regexp:%s", fixture_file(&fix, "patterns", "/^(known)$/ is $1\n"));
+	snprintf(pcre_spec, sizeof pcre_spec, "pcre:%s", fixture_file(&fix, "perl", "/^(known)$/ is $1\n"));
+	snprintf(cidr_spec, sizeof cidr_spec, "cidr:%s", fixture_file(&fix, "networks", "192.0.2.0/24 net\n"));
 	fixture_file(&fix, "rubbish.db", "this is no index, and too short for one");
 	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
 }
@@ -64,6 +77,10 @@ int main(void)
 		{ .type = "inline", .spec = "inline:{ known=1, { b = 2 3 } }", .key = "known", .value = "1", .broken = "inline:{ known }" },
 		{ .type = "regexp", .spec = regexp_spec, .key = "known", .value = "is known", .broken = "regexp:/nonexistent/file", .change = change_regexp,
 		  .changed_key = "other one", .changed_value = "< one>" },
+		{ .type = "pcre", .spec = pcre_spec, .key = "known", .value = "is known", .broken = "pcre:/nonexistent/file", .change = change_pcre,
+		  .changed_key = "other one", .changed_value = "< one>" },
+		{ .type = "cidr", .spec = cidr_spec, .key = "192.0.2.1", .value = "net", .broken = "cidr:/nonexistent/file", .change = change_cidr,
+		  .changed_key = "2001:db8::1", .changed_value = "doc" },
 		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];

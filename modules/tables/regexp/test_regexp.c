@@ -9,51 +9,19 @@
 
 #include <cmocka.h>
 
-#include "table/table.h"
-#include "tests/support/fixture.h"
+#include "tests/support/group.h"
+#include "tests/support/lines.h"
 
-static struct fixture fix;
-static struct arena *a;
-static int files;
+FIXTURE_GROUP("");
 
-static int setup(void **state)
-{
-	(void)state;
-	fixture_open(&fix, "", NULL);
-	fixture_log(&fix);
-	a = arena_new();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	arena_destroy(&a);
-	fixture_close(&fix);
-	return 0;
-}
-
-/* A table of these lines, in a file of its own. */
 static struct table *table(const char *lines)
 {
-	char name[32], spec[200];
-	struct ost_why why = { "" };
-	snprintf(name, sizeof name, "patterns%d", ++files);
-	snprintf(spec, sizeof spec, "regexp:%s", fixture_file(&fix, name, lines));
-	struct table *t = table_open(fix.view, spec, &why);
-	assert_string_equal(why.text, "");
-	return t;
+	return lines_table(&fix, "regexp", lines);
 }
 
-/* value NULL: not found. */
 static void expect(struct table *t, const char *key, const char *value)
 {
-	struct lookup found;
-	enum ost_found result = table_lookup(t, a, key, strlen(key), &found);
-	if (result != (value ? OST_FOUND : OST_NOTFOUND))
-		fail_msg("%s: %d %s", key, result, found.why.text);
-	if (value)
-		assert_string_equal(found.value, value);
+	lines_expect(t, a, key, value);
 }
 
 static void the_first_match_answers(void **state)
@@ -124,6 +92,7 @@ static void lines_go_on(void **state)
 static void wrong_lines_are_named_and_skipped(void **state)
 {
 	(void)state;
+	fixture_log(&fix);
 	static const struct {
 		const char *line, *complaint;
 	} wrong[] = {
@@ -142,12 +111,9 @@ static void wrong_lines_are_named_and_skipped(void **state)
 		{ "!\n", "line 1: no regular expression: skipping this rule" },
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		char complaint[300];
 		struct table *t = table(wrong[i].line);
-		snprintf(complaint, sizeof complaint, "warning: regexp map %s/patterns%d, %s", fix.dir, files, wrong[i].complaint);
-		if (!fixture_logged(&fix, complaint))
-			fail_msg("not logged: %s", complaint);
-		if (strchr(wrong[i].line, '\n')[1] == '\0' && !strstr(complaint, "empty string"))
+		lines_complained(&fix, "regexp", wrong[i].complaint);
+		if (strchr(wrong[i].line, '\n')[1] == '\0' && !strstr(wrong[i].complaint, "empty string"))
 			expect(t, "abc", NULL);
 	}
 }

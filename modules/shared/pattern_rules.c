@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rules.h"
+#include "shared/pattern_rules.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@ static bool is_digit(char c)
 
 /* A line that is being read. */
 struct reading {
+	const struct pattern_engine *engine;
 	char *at;
 	int line;
 	rules_complain_fn *complain;
@@ -44,64 +45,74 @@ static void skip_space(struct reading *r)
 		r->at++;
 }
 
-/* ---- /pattern/flags -------------------------------------------------------------------------------------------- */
+/* ---- /pattern/flags, or a word ---------------------------------------------------------------------------------- */
 
 /* Takes the text up to the closing delimiter; the delimiter is replaced by NUL. */
-static bool read_pattern(struct reading *r, char **pattern)
+static bool read_delimited(struct reading *r, char **pattern)
 {
 	char delimiter = *r->at;
-	if (!delimiter)
-		return bad(r, "no regular expression: skipping this rule");
 	*pattern = ++r->at;
 	for (; *r->at && *r->at != delimiter; r->at++)
 		if (*r->at == '\\' && r->at[1])
 			r->at++;
 	if (!*r->at)
-		return bad(r, "no closing regexp delimiter \"%c\": skipping this rule", delimiter);
+		return bad(r, "no closing regexp delimiter \"%c\": %s this rule", delimiter, r->engine->dropping);
 	*r->at++ = '\0';
 	return true;
 }
 
-/* Each letter turns an option over: i and x are on at first, m is off. */
-static bool read_flags(struct reading *r, int *options)
+/* Takes a word. */
+static bool read_word(struct reading *r, char **pattern)
 {
-	static const struct {
-		char letter;
-		int option;
-	} flags[] = { { 'i', REG_ICASE }, { 'm', REG_NEWLINE }, { 'x', REG_EXTENDED } };
-	*options = REG_EXTENDED | REG_ICASE;
-	for (; *r->at && !is_space(*r->at); r->at++) {
-		size_t i = 0;
-		while (i < sizeof flags / sizeof *flags && flags[i].letter != *r->at)
-			i++;
-		if (i == sizeof flags / sizeof *flags)
+	*pattern = r->at;
+	while (*r->at && !is_space(*r->at))
+		r->at++;
+	return true;
+}
+
+static const struct pattern_flag *find_flag(const struct pattern_engine *e, char letter)
+{
+	const struct pattern_flag *f = e->flags;
+	while (f->letter && f->letter != letter)
+		f++;
+	return f->letter ? f : NULL;
+}
+
+/* Each letter turns an option over. */
+static bool read_flags(struct reading *r, uint32_t *options)
+{
+	const struct pattern_engine *e = r->engine;
+	*options = e->options;
+	for (; !e->words && *r->at && !is_space(*r->at); r->at++) {
+		const struct pattern_flag *f = find_flag(e, *r->at);
+		if (f)
+			*options ^= f->option;
+		else if (e->obsolete && strchr(e->obsolete, *r->at))
+			bad(r, "ignoring obsolete regexp option \"%c\"", *r->at);
+		else
 			return bad(r, "unknown regexp option \"%c\": skipping this rule", *r->at);
-		*options ^= flags[i].option;
 	}
 	return true;
 }
 
 /* "!/pattern/flags", not compiled yet: how many groups are asked for is known when the result has been read. */
-static bool read_expression(struct reading *r, struct rule *rule, char **pattern, int *options)
+static bool read_expression(struct reading *r, struct rule *rule, char **pattern, uint32_t *options)
 {
 	for (; *r->at == '!'; r->at++) {
 		rule->negated = !rule->negated;
 		while (is_space(r->at[1]))
 			r->at++;
 	}
-	return read_pattern(r, pattern) && read_flags(r, options);
+	if (!*r->at)
+		return bad(r, "%s: skipping this rule", r->engine->no_pattern);
+	return (r->engine->words ? read_word(r, pattern) : read_delimited(r, pattern)) && read_flags(r, options);
 }
 
-static bool compile(struct reading *r, struct rule *rule, const char *pattern, int options)
+static bool compile(struct reading *r, struct rule *rule, const char *pattern, uint32_t options, size_t *has)
 {
-	char text[200];
-	int error = regcomp(&rule->expression, pattern, options | (rule->groups == 0 ? REG_NOSUB : 0));
-	if (error == 0) {
-		rule->compiled = true;
-		return true;
-	}
-	regerror(error, &rule->expression, text, sizeof text);
-	return bad(r, "%s", text);
+	char text[PATTERNS_TEXT] = "";
+	rule->compiled = r->engine->compile(pattern, options, rule->groups, has, text);
+	return rule->compiled || bad(r, "%s", text);
 }
 
 /* ---- the result ------------------------------------------------------------------------------------------------ */
@@ -136,7 +147,7 @@ static bool split_result(struct reading *r, struct rule *rule)
 			return bad(r, "bad replacement syntax: skipping this rule");
 		if (rule->negated)
 			return bad(r, "$number found in negative match replacement text: skipping this rule");
-		if (group == 0 || group >= RULES_MAX_GROUPS)
+		if (group == 0 || group >= PATTERNS_MAX_GROUPS)
 			return bad(r, "out of range replacement index \"%d\": skipping this rule", group);
 		rule->pieces[n++] = (struct piece){ .text = text, .len = (size_t)(out - text), .group = group };
 		if ((size_t)group + 1 > rule->groups)
@@ -153,13 +164,20 @@ static bool read_result(struct reading *r, struct rule *rule)
 {
 	size_t dollars = 0;
 	skip_space(r);
+	if (!*r->at && r->engine->words)
+		return bad(r, "no lookup result: skipping this rule");
 	if (!*r->at)
 		bad(r, "no replacement text: using empty string");
 	for (const char *p = r->at; *p; p++)
 		dollars += *p == '$';
 	rule->result = strdup(r->at);
 	rule->pieces = calloc(dollars + 2, sizeof *rule->pieces);
-	return rule->result && rule->pieces && split_result(r, rule);
+	if (!rule->result || !rule->pieces)
+		return false;
+	if (!r->engine->words)
+		return split_result(r, rule);
+	rule->pieces[0] = (struct piece){ .text = rule->result, .len = strlen(rule->result) };
+	return true;
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */
@@ -167,15 +185,18 @@ static bool read_result(struct reading *r, struct rule *rule)
 static bool read_match(struct reading *r, struct rule *rule)
 {
 	char *pattern;
-	int options;
+	uint32_t options;
+	size_t has = 0;
 	rule->kind = RULE_MATCH;
 	if (!read_expression(r, rule, &pattern, &options))
 		return false;
 	if (*r->at)
 		*r->at++ = '\0';
-	if (!read_result(r, rule) || !compile(r, rule, pattern, options))
+	bool early = r->engine->words; /* no group to be counted: the pattern's flaw is told first */
+	if ((early && !compile(r, rule, pattern, options, &has)) || !read_result(r, rule) ||
+	    (!early && !compile(r, rule, pattern, options, &has)))
 		return false;
-	if (rule->groups > rule->expression.re_nsub + 1)
+	if (rule->groups > has + 1)
 		return bad(r, "out of range replacement index \"%zu\": skipping this rule", rule->groups - 1);
 	return true;
 }
@@ -183,18 +204,25 @@ static bool read_match(struct reading *r, struct rule *rule)
 static bool read_if(struct reading *r, struct rule *rule)
 {
 	char *pattern;
-	int options;
+	uint32_t options;
+	size_t has;
 	rule->kind = RULE_IF;
 	r->at += 2;
 	skip_space(r);
 	if (!*r->at)
-		return bad(r, "no expression after IF: skipping this rule");
+		return bad(r, "%s: skipping this rule", r->engine->no_if_pattern);
 	if (!read_expression(r, rule, &pattern, &options))
 		return false;
-	skip_space(r);
 	if (*r->at)
+		*r->at++ = '\0';
+	skip_space(r);
+	if (*r->at && r->engine->words)
+		return bad(r, "bad mask value in \"%s %s\": skipping this rule", pattern, r->at);
+	if (*r->at && r->engine->shows_extra)
+		bad(r, "ignoring extra text after IF statement: \"%s\"", r->at);
+	else if (*r->at)
 		bad(r, "ignoring extra text after \"IF /pattern/\"");
-	return compile(r, rule, pattern, options);
+	return compile(r, rule, pattern, options, &has);
 }
 
 static bool read_endif(struct reading *r, struct rule *rule)
@@ -202,6 +230,8 @@ static bool read_endif(struct reading *r, struct rule *rule)
 	rule->kind = RULE_ENDIF;
 	r->at += 5;
 	skip_space(r);
+	if (*r->at && r->engine->words)
+		return bad(r, "garbage after ENDIF: skipping this rule");
 	if (*r->at)
 		bad(r, "ignoring extra text after ENDIF");
 	return true;
@@ -218,7 +248,7 @@ static bool is_word(const char *at, const char *word)
 static bool read_rule(struct reading *r, struct rule *rule)
 {
 	unsigned char c = (unsigned char)*r->at;
-	bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit((char)c);
+	bool letter = !r->engine->words && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit((char)c));
 	if (is_word(r->at, "if"))
 		return read_if(r, rule);
 	if (is_word(r->at, "endif"))
@@ -226,10 +256,10 @@ static bool read_rule(struct reading *r, struct rule *rule)
 	return letter ? bad(r, "ignoring unrecognized request") : read_match(r, rule);
 }
 
-static void free_rule(struct rule *rule)
+static void free_rule(const struct pattern_engine *engine, struct rule *rule)
 {
 	if (rule->compiled)
-		regfree(&rule->expression);
+		engine->free(rule->compiled);
 	free(rule->pieces);
 	free(rule->result);
 }
@@ -249,7 +279,7 @@ static bool make_room(struct rules *rules)
 
 bool rules_add(struct rules *rules, char *line, int number, rules_complain_fn *complain, void *ctx)
 {
-	struct reading r = { .at = line, .line = number, .complain = complain, .ctx = ctx };
+	struct reading r = { .engine = rules->engine, .at = line, .line = number, .complain = complain, .ctx = ctx };
 	struct rule rule = { .line = number };
 	if (!make_room(rules))
 		return false;
@@ -257,7 +287,7 @@ bool rules_add(struct rules *rules, char *line, int number, rules_complain_fn *c
 	if (*r.at && read_rule(&r, &rule))
 		rules->list[rules->count++] = rule;
 	else
-		free_rule(&rule);
+		free_rule(rules->engine, &rule);
 	return true;
 }
 
@@ -296,7 +326,8 @@ void rules_finish(struct rules *rules, rules_complain_fn *complain, void *ctx)
 void rules_free(struct rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++)
-		free_rule(&rules->list[i]);
+		free_rule(rules->engine, &rules->list[i]);
 	free(rules->list);
-	*rules = (struct rules){ 0 };
+	rules->list = NULL;
+	rules->count = rules->room = 0;
 }

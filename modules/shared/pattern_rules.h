@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The rules of a regular expression table: one per logical line of the file. */
-#ifndef REGEXP_RULES_H
-#define REGEXP_RULES_H
+ * The rules of a table of patterns: one per logical line. Used by patterns.c alone. */
+#ifndef SHARED_PATTERN_RULES_H
+#define SHARED_PATTERN_RULES_H
 
-#include <regex.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include "shared/patterns.h"
 
 enum rule_kind { RULE_MATCH, RULE_IF, RULE_ENDIF };
 
@@ -18,24 +16,22 @@ struct piece { /* of a result: text, then what a group matched */
 struct rule {
 	enum rule_kind kind;
 	bool negated;
-	bool compiled; /* expression is to be freed */
-	regex_t expression;
+	void *compiled; /* the engine's */
 	int line;
-	size_t groups;       /* how many matches regexec() is asked for: 0, or the highest $number + 1 */
-	size_t after;        /* of an IF: the number of the rule behind its ENDIF */
+	size_t groups;        /* how many matches are asked for: 0, or the highest $number + 1 */
+	size_t after;         /* of an IF: the number of the rule behind its ENDIF */
 	struct piece *pieces; /* the result; ends with text NULL */
-	char *result;        /* what the pieces point into */
+	char *result;         /* what the pieces point into */
 };
 
 struct rules {
+	const struct pattern_engine *engine;
 	struct rule *list;
 	size_t count, room;
 };
 
 /* Who hears about lines that are skipped: "regexp map NAME, line N: text". */
 typedef void rules_complain_fn(void *ctx, int line, const char *text);
-
-enum { RULES_MAX_GROUPS = 100 };
 
 /* Adds a rule from a logical line, which is changed. A bad line is complained about and skipped. False: out of memory. */
 bool rules_add(struct rules *, char *line, int number, rules_complain_fn *, void *ctx);
