@@ -110,6 +110,10 @@ static void change_updated(struct qmgr *q, struct admin_op *op, struct entry *e,
 	if (!ok) {
 		r->failed++;
 		r->reason = "the change could not be made durable";
+		if (r->op == QUEUE_DELETE && e->state == ENTRY_LEAVING && !e->message) {
+			entry_defer(q, e, q->settings.minimal_backoff); /* it is to go all the same */
+			e->flags |= ENTRY_OVER;
+		}
 	} else if ((r->op == QUEUE_RELEASE || r->op == QUEUE_REQUEUE) && e->state == ENTRY_HOLD) {
 		entry_make_due(q, e, ENTRY_FORCED);
 	}

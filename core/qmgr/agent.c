@@ -275,7 +275,7 @@ static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message 
 
 static void loss_resolved(struct qmgr *, struct answer *);
 
-/* The process is dead, so its result log is complete: reads it. */
+/* The process is dead, so its result log is complete, or it has said what it has in hand: reads it. */
 static void loss_ask(struct qmgr *q, struct loss *l)
 {
 	if (l->asked)
@@ -283,6 +283,18 @@ static void loss_ask(struct qmgr *q, struct loss *l)
 	l->asked = true;
 	keeper_look(q->keeper);
 	keeper_reread(q->keeper, &l->answer);
+}
+
+/* Has an agent of this process said what it has in hand? */
+static bool is_listed(const struct transport *t, int pid)
+{
+	const struct agent *a;
+	TAILQ_FOREACH(a, &t->agents, link)
+	{
+		if (a->pid == pid && a->listed)
+			return true;
+	}
+	return false;
 }
 
 static void on_closed(struct qmgr *q, struct peer *p)
@@ -305,6 +317,8 @@ static void on_closed(struct qmgr *q, struct peer *p)
 		TAILQ_INSERT_TAIL(&q->agents.losses, l, link);
 		log_warning("transport %s: agent process %d is gone with deliveries in hand",
 			    a->transport->name, a->pid);
+		if (is_listed(a->transport, a->pid)) /* it was quicker to come back */
+			loss_ask(q, l);
 	}
 	a->magic = 0;
 	free(a);
@@ -353,6 +367,8 @@ static void loss_resolved(struct qmgr *q, struct answer *answer)
 		TAILQ_REMOVE(&l->deliveries, d, link);
 		message_pin(m);
 		try_again(q, d, "the delivery agent died");
+		if (m->stage == STAGE_DELIVERING && flight_holds(q, m->entry))
+			message_withdraw(q, m); /* the agent came back, and has it in hand still */
 		delivery_end(q, d);
 		message_unpin(q, m);
 	}
@@ -367,6 +383,15 @@ void agents_died(struct qmgr *q, int pid)
 	if (l->pid == pid)
 		loss_ask(q, l);
 	flight_died(q, pid);
+}
+
+/* This process has another link now, over which it has said what it has in hand. */
+static void agents_returned(struct qmgr *q, int pid)
+{
+	struct loss *l;
+	TAILQ_FOREACH(l, &q->agents.losses, link)
+	if (l->pid == pid)
+		loss_ask(q, l);
 }
 
 /* The master's word may be late or lost: a process that does not exist is dead. */
@@ -426,11 +451,16 @@ void agent_hello(struct qmgr *q, struct peer *p, const struct ipc_message *msg)
 		return;
 	}
 	struct agent *a = p->ops == &agent_ops ? p->ctx : agent_new(q, p, &h.service);
-	flight_listed(q, a->pid, msg);
+	if (!a->listed)
+		flight_listed(q, a->pid, msg);
 	if (h.more)
 		return;
 	a->limit = (uint32_t)h.limit;
-	flight_reported(q, a->pid);
+	if (!a->listed) {
+		flight_reported(q, a->pid);
+		agents_returned(q, a->pid);
+	}
+	a->listed = true;
 	transport_touch(q, a->transport);
 }
 

@@ -3,8 +3,9 @@
  * takes at once; saying it again changes the number (0: it is being replaced).
  *
  * When an agent is gone, what it had in hand is in doubt: results that it made durable may not have been
- * told. So qmgr waits until the process is known to be dead, has the keeper read the result logs again, and
- * only then tries the recipients again that have no result. */
+ * told. So qmgr waits until the process is known to be dead, or has come back over another link and said what it
+ * has in hand; has the keeper read the result logs again, and only then tries the recipients again that have no
+ * result and are not in the hands of the one that came back. */
 #ifndef QMGR_AGENT_H
 #define QMGR_AGENT_H
 
@@ -40,6 +41,7 @@ struct agent {
 	struct peer *peer;
 	struct transport *transport;
 	int pid; /* 0: not known */
+	bool listed; /* its first hello is complete: what it had in hand is known, and what it takes since is ours */
 	uint32_t limit, busy;
 	struct delivery_list deliveries;
 	TAILQ_ENTRY(agent) link; /* in the transport's list */

@@ -175,6 +175,15 @@ bool entry_has_room(const struct qmgr *q, bool retried)
 	return in < most && (q->recipients < recipients || q->counts[ENTRY_ACTIVE] == 0);
 }
 
+/* Asks the keeper once more to remove it. */
+static void remove_again(struct qmgr *q, struct entry *e)
+{
+	entry_unlink(q, e);
+	e->flags &= (uint8_t)~ENTRY_OVER;
+	e->asked++;
+	keeper_delete(q->keeper, e->serial, &q->delete_answer);
+}
+
 bool entry_admit(struct qmgr *q)
 {
 	struct entry *e;
@@ -185,6 +194,10 @@ bool entry_admit(struct qmgr *q)
 	for (int n = 0; q->counts[ENTRY_LOADING] < LOADING_MAX && (e = next_incoming(q)); n++) {
 		if (n == TURN_MAX)
 			return true;
+		if (e->flags & ENTRY_OVER) {
+			remove_again(q, e);
+			continue;
+		}
 		if (flight_holds(q, e)) {
 			entry_move(q, e, ENTRY_FLIGHT);
 			continue;

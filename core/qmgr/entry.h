@@ -39,6 +39,7 @@ enum {
 	ENTRY_RETRIED = 0x1, /* has waited: MAIL_RETRIED. Changes only outside LOADING and ACTIVE */
 	ENTRY_FORCED = 0x2,  /* every recipient is tried, whatever its next_try says (flush, requeue) */
 	ENTRY_HELD = 0x4,    /* to be held as soon as it is out of the agents' hands */
+	ENTRY_OVER = 0x8,    /* to be removed, and could not be: it is never made active again */
 };
 
 struct entry {

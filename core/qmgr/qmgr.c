@@ -127,9 +127,10 @@ static void entry_deleted(struct qmgr *q, struct answer *a, uint64_t serial, boo
 		return;
 	e->asked--;
 	if (!ok && e->state == ENTRY_LEAVING && !e->message) {
-		/* It is still there: its recipients are done, so the next round removes it. */
+		/* It is still there, and who is done of its recipients may stand nowhere but in a log. */
 		log_warning("a message could not be removed from the spool; trying again later");
 		entry_defer(q, e, q->settings.minimal_backoff);
+		e->flags |= ENTRY_OVER;
 		return;
 	}
 	entry_release(q, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Agents that die, tickets that lead nowhere, and a queue manager that starts while agents of a former one
  * are at work: no recipient is lost, and none that has a durable result is delivered again. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "ipc/protocol.h"
 #include "qmgr/message.h"
+#include "spool/home.h"
 #include "stage.h"
 
 static void what_a_dead_agent_had_in_hand_is_tried_again(void **state)
@@ -273,6 +275,97 @@ static void a_living_agent_that_dies_without_a_word_is_no_obstacle(void **state)
 	stage_close(s);
 }
 
+/* Says hello again on the same link, with what it has in hand. */
+static void hello_again(struct player *p, unsigned limit, uint64_t flight)
+{
+	struct buf b = BUF_INIT;
+	tlv_put_str(&b, F_SERVICE, "smtp");
+	tlv_put_u64(&b, F_LIMIT, limit);
+	size_t mark = tlv_open(&b, F_FLIGHT, 0);
+	tlv_put_u64(&b, F_SERIAL, flight);
+	tlv_put_u64(&b, F_RCPT, 0);
+	tlv_close(&b, mark);
+	ipc_send(p->link, M_AGENT_HELLO, b.data, b.len);
+	buf_free(&b);
+}
+
+static void an_agent_that_is_replaced_holds_nothing_back(void **state)
+{
+	struct stage *s = stage_open("");
+	(void)state;
+	uint64_t serial = stage_store(s, "me@x.test", "a@smtp.one", NULL);
+	struct player *p = stage_agent(s, "smtp", 10, getpid(), NULL);
+	stage_settle(s);
+	assert_int_equal(p->norders, 1);
+	hello_again(p, 0, serial); /* it ends when what it has in hand is done: qmgr knows of that */
+	stage_settle(s);
+	player_report(p, &p->orders[0], RCPT_DEFERRED, "later", 0);
+	stage_settle(s);
+	struct player *q = stage_agent(s, "smtp", 10, 0, NULL);
+	entry_flush_all(s->qmgr);
+	stage_settle(s);
+	assert_int_equal(q->norders, 1); /* though the other process lives on */
+	stage_close(s);
+}
+
+static void an_agent_that_comes_back_tells_what_it_has(void **state)
+{
+	struct stage *s = stage_open("");
+	(void)state;
+	uint64_t lost = stage_store(s, "me@x.test", "a@smtp.one", NULL);
+	uint64_t kept = stage_store(s, "me@x.test", "b@smtp.two", NULL);
+	uint64_t done = stage_store(s, "me@x.test", "c@smtp.three", NULL);
+	struct player *p = stage_agent(s, "smtp", 10, getpid(), NULL); /* a process that lives, and loses its link */
+	stage_settle(s);
+	assert_int_equal(p->norders, 3);
+	player_record(p, player_order_for(p, done), RCPT_SENT);
+	struct order flight = *player_order_for(p, kept);
+	player_die(p);
+	const uint64_t flights[] = { kept, 0 };
+	struct player *q = stage_agent(s, "smtp", 10, getpid(), flights);
+	stage_settle(s);
+	assert_int_equal(q->norders, 1);
+	assert_int_equal(q->orders[0].serial, lost);
+	assert_null(stage_entry(s, done));
+	player_report(q, &flight, RCPT_SENT, "ok", 0); /* under its old number */
+	player_report(q, &q->orders[0], RCPT_SENT, "ok", 0);
+	stage_until(s, stage_empty);
+	assert_int_equal(q->norders, 1);
+	stage_close(s);
+}
+
+/* Nothing can be removed. */
+static int no_unlink(void *ctx, const struct sys_call *call)
+{
+	(void)ctx;
+	return call->step == SYS_UNLINK ? EIO : 0;
+}
+
+static void what_is_done_and_could_not_be_removed_is_not_delivered_again(void **state)
+{
+	struct stage *s = stage_open("");
+	(void)state;
+	s->spool->options.file_threshold = 1; /* to a file at once */
+	uint64_t serial = stage_store(s, "me@x.test", "a@smtp.one", "b@smtp.two", NULL);
+	struct player *p = stage_agent(s, "smtp", 10, 0, NULL);
+	stage_settle(s);
+	assert_int_equal(p->norders, 2);
+	s->spool->sys = (struct sys){ no_unlink, NULL };
+	player_report(p, &p->orders[0], RCPT_SENT, "ok", 0);
+	player_report(p, &p->orders[1], RCPT_FAILED, "no such user", 0);
+	stage_settle(s);
+	assert_int_equal(s->nnotices, 1);
+	stage_noticed(s, 0, true);
+	stage_settle(s);
+	assert_int_equal(stage_entry(s, serial)->state, ENTRY_DEFERRED); /* the removal is */
+	s->spool->sys = (struct sys){ 0 };
+	entry_flush_all(s->qmgr);
+	stage_until(s, stage_empty);
+	assert_int_equal(p->norders, 2);
+	assert_int_equal(s->nnotices, 1);
+	stage_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +380,9 @@ int main(void)
 		cmocka_unit_test(a_flight_is_not_handed_out_until_it_has_landed),
 		cmocka_unit_test(a_flight_whose_agent_dies_is_tried_again),
 		cmocka_unit_test(a_living_agent_that_dies_without_a_word_is_no_obstacle),
+		cmocka_unit_test(an_agent_that_is_replaced_holds_nothing_back),
+		cmocka_unit_test(an_agent_that_comes_back_tells_what_it_has),
+		cmocka_unit_test(what_is_done_and_could_not_be_removed_is_not_delivered_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
