@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "deliver/clerk.h"
 #include "deliver/delivery.h"
 #include "process/roles.h"
 #include "deliver/services.h"
@@ -17,7 +18,14 @@
 #include "module/module.h"
 #include "process/broker.h"
 
-enum { LIMIT_MAX = 2000, BATCH_MAX = 64 };
+enum {
+	LIMIT_MAX = 2000,
+	BATCH_MAX = 64,
+	EAGER = 8,          /* deliveries at work at once before others wait for one of their threads */
+	EAGER_TOGETHER = 2, /* for a module that takes along what waits */
+};
+/* How long a delivery waits for a thread that is at work, before it gets one of its own. */
+static const int64_t patience = 3 * CLOCK_SECOND / 1000;
 
 /* The process's one agent: made in prepare(), gone when serve() returns. */
 static struct agent *the_agent;
@@ -66,7 +74,8 @@ static void agent_up(struct agent *a, struct worker *w)
 {
 	a->outbox = outbox_new();
 	a->flights = flights_new();
-	a->crew = crew_new(a->limit, run_job, a);
+	a->clerk = clerk_new(a);
+	a->crew = crew_new(a->limit, a->ops->ops.flags & OST_TRANSPORT_TOGETHER ? EAGER_TOGETHER : EAGER, run_job, a);
 	if (a->ops->user_write)
 		a->users = userjobs_new(a, mod_config(a->module), worker_rootless(w) ? NULL : broker_client_new(w));
 }
@@ -75,6 +84,7 @@ static void agent_up(struct agent *a, struct worker *w)
 static void agent_down(struct agent *a)
 {
 	crew_destroy(&a->crew);
+	clerk_destroy(&a->clerk);
 	userjobs_destroy(&a->users);
 	mod_close(&a->module);
 	spool_results_close(&a->results);
@@ -144,7 +154,8 @@ static void work(struct agent *a, struct worker *w, struct ipc_link *link)
 		}
 		if (finished(a, w))
 			break;
-		int64_t wait = stopping ? CLOCK_SECOND / 20 : CLOCK_SECOND;
+		bool waiting = crew_relieve(a->crew, clock_mono() - patience);
+		int64_t wait = waiting ? patience : stopping ? CLOCK_SECOND / 20 : CLOCK_SECOND;
 		if (take_orders(a, link, clock_mono() + wait) == IPC_CLOSED)
 			break;
 		idle(a, &last_idle);

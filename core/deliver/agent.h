@@ -14,6 +14,7 @@
 #define AGENT_MAGIC 0x4167656eu
 
 struct delivery;
+struct clerk;
 struct userjobs;
 
 /* Constant after the start, but for what its own lock guards. */
@@ -27,6 +28,7 @@ struct agent {
 	struct mod_instance *module;
 	const struct ost_transport_ops *ops;
 	struct crew *crew;
+	struct clerk *clerk;
 	struct outbox *outbox;
 	struct userjobs *users;      /* NULL: the module does nothing as a user */
 	size_t limit;                /* deliveries at once */

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
 
-enum { IDLE_SECONDS = 60, STACK_BYTES = 512 * 1024, WAKE_MAX = 64 };
+enum { IDLE_SECONDS = 60, STACK_BYTES = 512 * 1024, WAKE_MAX = 64, LOOK_MAX = 32 };
 #define CREW_MAGIC 0x43726577u
 
 struct hand { /* a thread, on its own stack */
@@ -21,26 +22,32 @@ struct hand { /* a thread, on its own stack */
 	sem_t call;        /* posted once for each time that it is taken off the stack */
 };
 
+struct queued {
+	void *job;
+	int64_t since; /* clock_mono() */
+};
+
 struct crew {
 	unsigned magic;
-	size_t limit;
+	size_t limit, eager;
 	void (*run)(void *ctx, void *job);
 	void *ctx;
 	pthread_mutex_t lock; /* guards all below, next and job of idle hands */
 	pthread_cond_t gone;  /* the last thread went */
-	void **ring;          /* queued jobs: ring[head], … count of them, modulo cap */
+	struct queued *ring;  /* queued jobs: ring[head], … count of them, modulo cap, a power of two */
 	size_t head, count, cap;
 	struct hand *idle;    /* the one that worked last first: its memory is still warm */
 	size_t threads, resting;
 	bool ending;
 };
 
-struct crew *crew_new(size_t limit, void (*run)(void *ctx, void *job), void *ctx)
+struct crew *crew_new(size_t limit, size_t eager, void (*run)(void *ctx, void *job), void *ctx)
 {
-	assert(limit > 0);
+	assert(limit > 0 && eager > 0);
 	struct crew *c = MEM_NEW(struct crew);
 	c->magic = CREW_MAGIC;
 	c->limit = limit;
+	c->eager = eager;
 	c->run = run;
 	c->ctx = ctx;
 	pthread_mutex_init(&c->lock, NULL);
@@ -51,8 +58,8 @@ struct crew *crew_new(size_t limit, void (*run)(void *ctx, void *job), void *ctx
 /* Takes the oldest job. The lock is held, and there is one. */
 static void *take(struct crew *c)
 {
-	void *job = c->ring[c->head];
-	c->head = (c->head + 1) % c->cap;
+	void *job = c->ring[c->head].job;
+	c->head = (c->head + 1) & (c->cap - 1);
 	c->count--;
 	return job;
 }
@@ -151,51 +158,109 @@ static void grow(struct crew *c)
 }
 
 /* Appends to the ring. The lock is held. */
-static void append(struct crew *c, void *job)
+static void append(struct crew *c, void *job, int64_t now)
 {
 	if (c->count == c->cap) {
 		size_t cap = c->cap ? c->cap * 2 : 64;
-		void **ring = mem_realloc_array(NULL, cap, sizeof *ring);
+		struct queued *ring = mem_realloc_array(NULL, cap, sizeof *ring);
 		for (size_t i = 0; i < c->count; i++)
-			ring[i] = c->ring[(c->head + i) % c->cap];
+			ring[i] = c->ring[(c->head + i) & (c->cap - 1)];
 		free(c->ring);
 		c->ring = ring;
 		c->head = 0;
 		c->cap = cap;
 	}
-	c->ring[(c->head + c->count++) % c->cap] = job;
+	c->ring[(c->head + c->count++) & (c->cap - 1)] = (struct queued){ .job = job, .since = now };
+}
+
+/* One more thread for the oldest job: an idle one, which is to be called then, or a new one, which helps itself. NULL: that,
+ * or there are no more. The lock is held, and a job is queued. */
+static struct hand *put_to_work(struct crew *c)
+{
+	struct hand *h = c->idle;
+	if (h) {
+		c->idle = h->next;
+		c->resting--;
+		h->job = take(c);
+	} else if (c->threads < c->limit) {
+		grow(c);
+	}
+	return h;
 }
 
 /* At most WAKE_MAX jobs. The calls go out without the lock: who is called needs it soon. */
-static void add_some(struct crew *c, void *const *jobs, size_t n)
+static void add_some(struct crew *c, void *const *jobs, size_t n, int64_t now)
 {
 	struct hand *called[WAKE_MAX];
 	size_t calls = 0;
 	pthread_mutex_lock(&c->lock);
 	assert(!c->ending);
 	for (size_t i = 0; i < n; i++) {
-		struct hand *h = c->idle;
-		if (h) {
-			c->idle = h->next;
-			c->resting--;
-			h->job = jobs[i];
+		append(c, jobs[i], now);
+		struct hand *h = c->threads - c->resting < c->eager ? put_to_work(c) : NULL;
+		if (h)
 			called[calls++] = h;
-			continue;
-		}
-		append(c, jobs[i]);
-		if (c->threads < c->limit)
-			grow(c);
 	}
 	pthread_mutex_unlock(&c->lock);
 	for (size_t i = 0; i < calls; i++)
 		sem_post(&called[i]->call);
 }
 
+/* Closes the gap that taking ring[head + at] has left. The lock is held. */
+static void close_gap(struct crew *c, size_t at)
+{
+	for (; at > 0; at--)
+		c->ring[(c->head + at) & (c->cap - 1)] = c->ring[(c->head + at - 1) & (c->cap - 1)];
+	c->head = (c->head + 1) & (c->cap - 1);
+	c->count--;
+}
+
+void *crew_take(struct crew *c, bool (*fits)(const void *ctx, const void *job), const void *ctx)
+{
+	void *job = NULL;
+	CHECK_MAGIC(c, CREW_MAGIC);
+	pthread_mutex_lock(&c->lock);
+	for (size_t at = 0; !job && at < c->count && at < LOOK_MAX; at++) {
+		void *candidate = c->ring[(c->head + at) & (c->cap - 1)].job;
+		if (fits(ctx, candidate)) {
+			job = candidate;
+			close_gap(c, at);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return job;
+}
+
+bool crew_relieve(struct crew *c, int64_t before)
+{
+	struct hand *called[WAKE_MAX];
+	size_t calls = 0, made = 0; /* idle threads, which have their job; new ones, which will take it */
+	CHECK_MAGIC(c, CREW_MAGIC);
+	size_t most = c->eager < WAKE_MAX ? c->eager : WAKE_MAX;
+	pthread_mutex_lock(&c->lock);
+	while (calls + made < most && made < c->count && c->ring[(c->head + made) & (c->cap - 1)].since <= before) {
+		size_t threads = c->threads;
+		struct hand *h = put_to_work(c);
+		if (h)
+			called[calls++] = h;
+		else if (c->threads > threads)
+			made++;
+		else
+			break;
+	}
+	bool waiting = c->count > 0;
+	pthread_mutex_unlock(&c->lock);
+	for (size_t i = 0; i < calls; i++)
+		sem_post(&called[i]->call);
+	return waiting;
+}
+
 void crew_add_all(struct crew *c, void *const *jobs, size_t n)
 {
 	CHECK_MAGIC(c, CREW_MAGIC);
+	int64_t now = n > 0 ? clock_mono() : 0;
 	for (size_t at = 0; at < n; at += WAKE_MAX)
-		add_some(c, jobs + at, n - at < WAKE_MAX ? n - at : WAKE_MAX);
+		add_some(c, jobs + at, n - at < WAKE_MAX ? n - at : WAKE_MAX, now);
 }
 
 void crew_add(struct crew *c, void *job)

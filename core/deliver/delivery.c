@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "deliver/clerk.h"
 #include "ipc/protocol.h"
 #include "module/module.h"
 
@@ -137,7 +138,7 @@ static bool fill_in(struct delivery *d)
 	d->pub.ret = e->ret;
 	d->pub.content_size = d->stored.size;
 	d->pub.arrival = e->arrival;
-	d->pub.deadline = d->taken + d->agent->call_timeout;
+	d->pub.deadline = clock_mono() + d->agent->call_timeout;
 	for (uint32_t i = 0; i < d->pub.nrcpts; i++) {
 		if (d->index[i] >= e->nrcpts)
 			return false;
@@ -149,15 +150,35 @@ static bool fill_in(struct delivery *d)
 	return true;
 }
 
-/* Calls the module, whatever it does: afterwards each recipient has an outcome. */
-static void call_module(struct delivery *d)
+/* One call of deliver(): what it began with, and what the module took along. The thread's own. */
+struct round {
+	struct delivery *open; /* not finished */
+};
+
+static void round_add(struct round *round, struct delivery *d)
 {
-	struct agent *a = d->agent;
-	d->pub.instance = mod_handle(a->module);
-	mod_enter(a->module, "deliver", d->pub.deadline);
-	a->ops->deliver(mod_self(a->module), &d->pub);
-	mod_leave(a->module);
+	d->round = round;
+	d->round_next = round->open;
+	round->open = d;
+}
+
+static void round_remove(struct delivery *d)
+{
+	struct delivery **at = &d->round->open;
+	while (*at != d)
+		at = &(*at)->round_next;
+	*at = d->round_next;
+	d->round = NULL;
+}
+
+void delivery_finish(struct delivery *d)
+{
+	CHECK_MAGIC(d, AGENT_MAGIC);
+	assert(d->round);
+	round_remove(d);
 	report_rest(d, OST_DEFERRED, "4.3.0", "the transport gave no answer for this recipient");
+	d->finished = clock_mono();
+	clerk_take(d->agent->clerk, d);
 }
 
 /* Something is wrong on our side: every recipient is tried again later. */
@@ -165,34 +186,70 @@ static void put_off(struct delivery *d, const char *text)
 {
 	d->finished = clock_mono();
 	report_rest(d, OST_DEFERRED, "4.3.0", text);
-	report_log(d);
-	report_finish(d);
+	clerk_take(d->agent->clerk, d);
 }
 
-void delivery_run(struct delivery *d)
+/* Gets the message; false: there is nothing to deliver, and this delivery has come to its end. */
+static bool get_message(struct delivery *d)
 {
 	struct ost_why why = { .text = "" };
-	CHECK_MAGIC(d, AGENT_MAGIC);
 	switch (spool_fetch(d->agent->spool, d->ticket, d->ticket_len, &d->stored, &why)) {
 	case FETCH_OK:
 		break;
 	case FETCH_GONE:
 		report_gone(d);
-		return;
+		return false;
 	case FETCH_DAMAGED:
 	case FETCH_FAILED:
 		log_error("%s: cannot read the message: %s", d->pub.queue_id, why.text);
 		d->pub.arrival = d->taken_utc;
 		put_off(d, "the message cannot be read from the spool");
-		return;
+		return false;
 	}
-	if (!fill_in(d)) {
-		log_error("%s: qmgr names a message or a recipient that its ticket does not lead to", d->pub.queue_id);
-		put_off(d, "internal error: no such message");
+	if (fill_in(d))
+		return true;
+	log_error("%s: qmgr names a message or a recipient that its ticket does not lead to", d->pub.queue_id);
+	put_off(d, "internal error: no such message");
+	return false;
+}
+
+/* To the same next hop? */
+static bool goes_along(const void *ctx, const void *job)
+{
+	const struct delivery *d = ctx, *other = job;
+	return strcmp(d->pub.nexthop, other->pub.nexthop) == 0;
+}
+
+struct delivery *delivery_next(struct delivery *d)
+{
+	struct agent *a = d->agent;
+	struct delivery *next;
+	CHECK_MAGIC(d, AGENT_MAGIC);
+	assert(d->round);
+	do
+		next = crew_take(a->crew, goes_along, d);
+	while (next && !get_message(next));
+	if (!next)
+		return NULL;
+	round_add(d->round, next);
+	next->pub.instance = mod_handle(a->module);
+	mod_prolong(a->module, next->pub.deadline);
+	return next;
+}
+
+/* Calls the module, whatever it does: afterwards each recipient has an outcome. */
+void delivery_run(struct delivery *d)
+{
+	CHECK_MAGIC(d, AGENT_MAGIC);
+	struct agent *a = d->agent;
+	struct round round = { .open = NULL };
+	if (!get_message(d))
 		return;
-	}
-	call_module(d);
-	d->finished = clock_mono();
-	report_log(d);
-	report_finish(d);
+	round_add(&round, d);
+	d->pub.instance = mod_handle(a->module);
+	mod_enter(a->module, "deliver", d->pub.deadline);
+	a->ops->deliver(mod_self(a->module), &d->pub);
+	mod_leave(a->module);
+	while (round.open)
+		delivery_finish(round.open);
 }

@@ -33,21 +33,31 @@ struct delivery {
 	/* Times: UTC for what the log shows of other processes, clock_mono() for what happens here. */
 	int64_t active_since, taken_utc, taken, connected, finished;
 	struct delivery *next, *prev; /* in the agent's list of flights, under its lock */
+	struct round *round;          /* the call of deliver() that it is in; NULL: in none */
+	struct delivery *round_next;  /* the delivering thread's */
+	struct delivery *finished_next; /* in the clerk's list, under its lock */
 };
 
 /* Parses a body of M_DELIVER; NULL with the reason when it is not well-formed. The bytes are copied. */
 struct delivery *delivery_parse(struct agent *, const void *body, size_t len, struct ost_why *);
 void delivery_destroy(struct delivery **);
-/* Fetches, delivers, records and reports. Consumes the delivery (perhaps after it has returned). */
+/* Fetches it and has the module deliver it, and those that the module takes along. Consumes it (perhaps after this has
+ * returned): the clerk records and reports. */
 void delivery_run(struct delivery *);
+/* For the module, inside deliver(): one more delivery to the same next hop that waits for a thread; NULL: none. */
+struct delivery *delivery_next(struct delivery *);
+/* For the module: this one is over, the call of deliver() goes on with others. Consumes it. */
+void delivery_finish(struct delivery *);
 
 /* ---- report.c: the module's reports, and their way to the log, the spool and qmgr ------------------------------- */
 void report_recipient(struct delivery *, uint32_t rcpt, const struct ost_report *);
 /* The same answer for all that have none yet. */
 void report_rest(struct delivery *, enum ost_delivered, const char *dsn, const char *text);
 void report_log(const struct delivery *);
-/* Results durable, then M_DELIVERED, then the end of the delivery. */
-void report_finish(struct delivery *);
+/* What is to be kept of it, at most one for each recipient; answers how many. The texts are the delivery's. */
+size_t report_results(const struct delivery *, struct spool_result *);
+/* It is durable: M_DELIVERED, and the end of the delivery. */
+void report_recorded(struct delivery *, const void *receipt, size_t len);
 /* The ticket led nowhere: the message is gone. */
 void report_gone(struct delivery *);
 

@@ -189,23 +189,16 @@ static void post(struct delivery *d, const void *receipt, size_t len)
 	outbox_add(d->agent->outbox, &b);
 }
 
-/* The results are durable, or there was nothing to keep. */
-static void recorded(void *ctx, bool ok, const void *receipt, size_t len)
+void report_recorded(struct delivery *d, const void *receipt, size_t len)
 {
-	struct delivery *d = ctx;
 	CHECK_MAGIC(d, AGENT_MAGIC);
-	if (!ok)
-		log_fatal("%s: cannot record a result: this process ends, and its recipients are tried again",
-			  d->pub.queue_id);
 	flights_remove(d->agent->flights, d);
 	post(d, receipt, len);
 	delivery_destroy(&d);
 }
 
-void report_finish(struct delivery *d)
+size_t report_results(const struct delivery *d, struct spool_result *results)
 {
-	struct outbox *outbox = d->agent->outbox;
-	struct spool_result *results = arena_alloc(d->arena, d->pub.nrcpts * sizeof(struct spool_result));
 	size_t n = 0;
 	int64_t now = clock_utc();
 	for (uint32_t i = 0; i < d->pub.nrcpts; i++) {
@@ -217,12 +210,7 @@ void report_finish(struct delivery *d)
 						      .dsn = o->dsn, .reason = o->text, .mta = o->mta,
 						      .diagnostic = o->diagnostic };
 	}
-	outbox_enter(outbox);
-	if (n > 0)
-		spool_results_submit(d->agent->results, results, n, recorded, d);
-	else
-		recorded(d, true, NULL, 0);
-	outbox_leave(outbox);
+	return n;
 }
 
 void report_gone(struct delivery *d)

@@ -2,6 +2,7 @@
 #include "deliver/services.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/magic.h"
@@ -44,11 +45,20 @@ static void serve_mark_connected(struct ost_delivery *pub)
 	delivery_of(pub)->connected = clock_mono();
 }
 
+/* The module's requests as this program has them: one compiled for an older version has smaller ones. */
+static struct ost_user_request *widen(struct arena *a, const struct ost_user_request *r, size_t n)
+{
+	struct ost_user_request *wide = arena_alloc(a, n * sizeof *wide);
+	for (size_t i = 0; i < n; i++)
+		memcpy(&wide[i], (const char *)r + i * r->size, r->size);
+	return wide;
+}
+
 static void serve_as_user(struct ost_delivery *pub, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
 {
 	struct delivery *d = delivery_of(pub);
-	if (d->agent->users)
-		userjobs_run(d->agent->users, d, r, done, n);
+	if (d->agent->users && n > 0)
+		userjobs_run(d->agent->users, d, r->size < sizeof *r ? widen(d->arena, r, n) : r, done, n);
 	for (size_t i = 0; !d->agent->users && i < n; i++)
 		user_failed(&done[i], OST_DEFERRED, "4.3.5", "the transport has no second half");
 }
@@ -56,6 +66,17 @@ static void serve_as_user(struct ost_delivery *pub, const struct ost_user_reques
 static bool serve_forward(struct ost_delivery *pub, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
 {
 	return forward_message(delivery_of(pub), f, queue_id, why);
+}
+
+static struct ost_delivery *serve_next(struct ost_delivery *pub)
+{
+	struct delivery *d = delivery_next(delivery_of(pub));
+	return d ? &d->pub : NULL;
+}
+
+static void serve_finish(struct ost_delivery *pub)
+{
+	delivery_finish(delivery_of(pub));
 }
 
 void services_register(struct agent *a)
@@ -67,6 +88,8 @@ void services_register(struct agent *a)
 		.mark_connected = serve_mark_connected,
 		.as_user = serve_as_user,
 		.forward = serve_forward,
+		.next = serve_next,
+		.finish = serve_finish,
 	};
 	static const struct mod_net_ops net = { .mail_servers = net_mail_servers, .tcp_connect = net_tcp_connect };
 	CHECK_MAGIC(a, AGENT_MAGIC);

@@ -399,6 +399,12 @@ static struct group *group_to_run(const struct waiter *w, size_t n)
 	return NULL;
 }
 
+/* Whose message a request is about. */
+static struct delivery *of_request(struct delivery *d, const struct ost_user_request *r)
+{
+	return r->delivery ? (struct delivery *)(void *)r->delivery : d;
+}
+
 /* Rootless: this thread does its own jobs, side by side with the others. The kernel shares what their syncs have in common. */
 static void run_own(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done,
 		    size_t n)
@@ -407,7 +413,7 @@ static void run_own(struct userjobs *u, struct delivery *d, const struct ost_use
 	struct batch *b = mem_alloc(sizeof *b);
 	for (size_t at = 0; at < n;) {
 		for (b->n = 0; at < n && b->n < USER_BATCH && (b->n == 0 || same_user(b->w[0]->request, &r[at])); at++) {
-			w[b->n] = (struct waiter){ .delivery = d, .request = &r[at], .done = &done[at] };
+			w[b->n] = (struct waiter){ .delivery = of_request(d, &r[at]), .request = &r[at], .done = &done[at] };
 			b->w[b->n] = &w[b->n];
 			b->n++;
 		}
@@ -426,7 +432,7 @@ static void run_shared(struct userjobs *u, struct delivery *d, const struct ost_
 	pthread_mutex_lock(&u->lock);
 	for (size_t i = 0; i < n; i++) {
 		struct group *g = group_of(u, &r[i]);
-		w[i] = (struct waiter){ .call = &call, .group = g, .delivery = d, .request = &r[i], .done = &done[i] };
+		w[i] = (struct waiter){ .call = &call, .group = g, .delivery = of_request(d, &r[i]), .request = &r[i], .done = &done[i] };
 		*g->last = &w[i];
 		g->last = &w[i].next;
 	}

@@ -79,7 +79,7 @@ static void run_sync(void *ctx, void *job)
 struct syncer *syncer_new(size_t threads)
 {
 	struct syncer *y = MEM_NEW(struct syncer);
-	y->crew = crew_new(threads, run_sync, NULL);
+	y->crew = crew_new(threads, threads, run_sync, NULL);
 	return y;
 }
 

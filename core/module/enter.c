@@ -156,6 +156,15 @@ void mod_note_end(void)
 	page_pop(this_thread()->slot);
 }
 
+void mod_prolong(struct mod_instance *in, int64_t deadline)
+{
+	struct mod_thread *t = self;
+	assert(t && t->depth > 0);
+	assert(atomic_load_explicit(&t->inside[t->depth - 1], memory_order_relaxed) == in);
+	if (t->slot)
+		page_prolong(t->slot, overdue(deadline));
+}
+
 bool mod_inside(const struct mod_instance *in)
 {
 	for (struct mod_thread *t = atomic_load(&threads); t; t = t->next)

@@ -59,6 +59,10 @@ static bool no_forward(struct ost_delivery *delivery, const struct ost_forward *
 {
 	return host_why(why, "this process stores no messages");
 }
+static struct ost_delivery *no_next(struct ost_delivery *delivery)
+{
+	return NULL;
+}
 static enum ost_dns no_mail_servers(struct ost_instance *instance, const char *domain, unsigned flags,
 				    struct ost_mx *list, size_t max, size_t *count, int64_t deadline, struct ost_why *why)
 {
@@ -97,7 +101,7 @@ static int plain_open(const char *path, struct ost_why *why)
 
 static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup, no_lookup_address, no_access_search };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
-						     no_forward };
+						     no_forward, no_next, no_mark };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
 static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
 static const struct mod_files_ops plain_files = { plain_open };
@@ -183,6 +187,14 @@ static bool forward(struct ost_delivery *d, const struct ost_forward *f, char qu
 {
 	return delivery->forward(d, f, queue_id, why);
 }
+static struct ost_delivery *next(struct ost_delivery *d)
+{
+	return delivery->next(d);
+}
+static void finish(struct ost_delivery *d)
+{
+	delivery->finish(d);
+}
 static enum ost_dns mail_servers(struct ost_instance *instance, const char *domain, unsigned flags, struct ost_mx *list,
 				 size_t max, size_t *count, int64_t deadline, struct ost_why *why)
 {
@@ -230,4 +242,6 @@ const struct ost_host mod_host = {
 	.tables_open = tables_open,
 	.access_search = access_search,
 	.forward = forward,
+	.next = next,
+	.finish = finish,
 };

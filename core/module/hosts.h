@@ -23,6 +23,8 @@ struct mod_delivery_ops { /* core/deliver */
 	void (*mark_connected)(struct ost_delivery *);
 	void (*as_user)(struct ost_delivery *, const struct ost_user_request *, struct ost_user_done *, size_t n);
 	bool (*forward)(struct ost_delivery *, const struct ost_forward *, char queue_id[24], struct ost_why *);
+	struct ost_delivery *(*next)(struct ost_delivery *);
+	void (*finish)(struct ost_delivery *);
 };
 struct mod_net_ops { /* core/net */
 	enum ost_dns (*mail_servers)(struct ost_instance *, const char *domain, unsigned flags, struct ost_mx *list,

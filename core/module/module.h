@@ -65,6 +65,8 @@ const void *mod_config_only(const struct mod_provider *, const struct cfg_view *
 
 void mod_enter(struct mod_instance *, const char *entry, int64_t deadline);
 void mod_leave(struct mod_instance *);
+/* The thread, inside the instance, has more to do there: a new deadline. */
+void mod_prolong(struct mod_instance *, int64_t deadline);
 /* For entry points that have no instance (load(), config_check(), user_write()): notes them for the master, and no more. */
 void mod_note(const char *module, const char *entry, int64_t deadline);
 void mod_note_end(void);

@@ -94,6 +94,13 @@ void page_pop(struct page_slot *slot)
 		atomic_store_explicit(&slot->depth, depth - 1, memory_order_release);
 }
 
+void page_prolong(struct page_slot *slot, int64_t limit)
+{
+	uint32_t depth = atomic_load_explicit(&slot->depth, memory_order_relaxed);
+	if (depth > 0 && depth <= PAGE_FRAMES)
+		atomic_store_explicit(&slot->frames[depth - 1].limit, limit, memory_order_relaxed);
+}
+
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* Copies what a frame says. The page comes from a process that may have crashed: nothing in it is trusted. */

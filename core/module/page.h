@@ -52,5 +52,7 @@ void page_slot_give(struct page_slot *);
 uint32_t page_module(const char *name);
 void page_push(struct page_slot *, uint32_t module, const char *entry, int64_t limit);
 void page_pop(struct page_slot *);
+/* Another limit for the innermost frame. */
+void page_prolong(struct page_slot *, int64_t limit);
 
 #endif

@@ -118,13 +118,32 @@ static void do_job(struct trial *t, const struct ost_user_request *q, struct ost
 
 static void host_as_user(struct ost_delivery *d, const struct ost_user_request *q, struct ost_user_done *done, size_t n)
 {
-	struct trial *t = of(d);
 	for (size_t i = 0; i < n; i++) {
+		struct trial *t = of(q[i].delivery ? q[i].delivery : d);
 		size_t used = strlen(t->users);
 		if (q[i].kind == OST_USER_NAMED)
 			snprintf(t->users + used, sizeof t->users - used, "%s ", q[i].name);
 		do_job(t, &q[i], &done[i]);
 	}
+}
+
+/* The first that waits behind the one that the call began with. */
+static struct ost_delivery *host_next(struct ost_delivery *d)
+{
+	struct trial *began = of(d)->began ? of(d)->began : of(d), *next = began->waiting;
+	if (!next)
+		return NULL;
+	began->waiting = next->waiting;
+	next->waiting = NULL;
+	next->began = began;
+	return &next->d;
+}
+
+static void host_finish(struct ost_delivery *d)
+{
+	if (of(d)->finished)
+		abort();
+	of(d)->finished = true;
 }
 
 static bool host_forward(struct ost_delivery *d, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
@@ -151,6 +170,8 @@ const struct ost_host trial_host = {
 	.tables_lookup_address = host_lookup_address,
 	.as_user = host_as_user,
 	.forward = host_forward,
+	.next = host_next,
+	.finish = host_finish,
 };
 
 void trial_start(struct trial *t, const char *content, const char *const *rcpts)

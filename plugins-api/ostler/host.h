@@ -102,6 +102,14 @@ struct ost_host {
 	/* Stores the message anew, for other recipients: aliases of local(8). True when it is on stable storage, so that the
 	 * recipient may be reported as sent; queue_id then names it. Each call makes a message. */
 	bool (*forward)(struct ost_delivery *, const struct ost_forward *, char queue_id[24], struct ost_why *);
+
+	/* ---- transports: several messages in one call (since 1.1) --------------------------------------------------- */
+	/* Another delivery to the same next hop that waits for a thread, or NULL. It is this call's from now on, with a
+	 * deadline of its own: deliver() owes reports for it as well. Only take what can be delivered at once. */
+	struct ost_delivery *(*next)(struct ost_delivery *);
+	/* This delivery is over, while deliver() goes on with others: its results are recorded now, and it must not be used
+	 * any more. What was not finished is so when deliver() returns. */
+	void (*finish)(struct ost_delivery *);
 };
 
 #endif

@@ -85,6 +85,8 @@ struct ost_user_request {
 	                       * the broker, as a descriptor for the job) */
 	const void *args;     /* the module's own bytes for its second half, at most 32 KiB */
 	size_t args_len;
+	struct ost_delivery *delivery; /* whose message it is, of those that this call of deliver() has; NULL: as_user()'s own
+					* (since 1.1) */
 };
 
 struct ost_user_done {
@@ -131,5 +133,7 @@ struct ost_transport_ops {
 	void (*idle)(void *self);
 };
 #define OST_TRANSPORT_SERIAL_DESTINATION 0x1u /* ops.flags: one delivery at a time to one nexthop is the default */
+#define OST_TRANSPORT_TOGETHER           0x2u /* ops.flags: deliver() takes along what waits (host->next), and does it in one go:
+					       * let some wait (since 1.1) */
 
 #endif

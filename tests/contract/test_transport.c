@@ -105,7 +105,15 @@ static bool forward(struct ost_delivery *d, const struct ost_forward *f, char qu
 	return false;
 }
 
-static const struct mod_delivery_ops delivery_ops = { report, content_read, content, mark_connected, as_user, forward };
+static struct ost_delivery *next(struct ost_delivery *d)
+{
+	(void)d;
+	return NULL;
+}
+
+static const struct mod_delivery_ops delivery_ops = { .report = report, .content_read = content_read, .content = content,
+						      .mark_connected = mark_connected, .as_user = as_user,
+						      .forward = forward, .next = next, .finish = mark_connected };
 
 static atomic_uint lookups;
 

@@ -33,8 +33,7 @@ struct session *cache_take(struct smtp *smtp, const char *key)
 	}
 }
 
-/* May this connection be used once more? */
-static bool worth_keeping(const struct smtp *smtp, const struct session *s, int64_t now)
+bool cache_worth_keeping(const struct smtp *smtp, const struct session *s, int64_t now)
 {
 	const struct smtp_config *c = smtp->config;
 	return s->good && c->cache_time > 0 && (c->cache_on_demand || *c->cache_destinations) &&
@@ -45,7 +44,7 @@ static bool worth_keeping(const struct smtp *smtp, const struct session *s, int6
 void cache_give(struct smtp *smtp, struct session *s)
 {
 	int64_t now = smtp_host->now();
-	if (worth_keeping(smtp, s, now)) {
+	if (cache_worth_keeping(smtp, s, now)) {
 		s->parked = now;
 		pthread_mutex_lock(&smtp->lock);
 		if (smtp->ncached < CACHED_MAX) {

@@ -6,6 +6,8 @@
 
 #include "transports/smtp/smtp.h"
 
+enum { SPARE_MAX = 64 * 1024 };
+
 /* Room for n more bytes and a NUL. Memory that is not there ends the process, as in the core. */
 static void reserve(struct text *t, size_t n)
 {
@@ -49,6 +51,28 @@ void text_free(struct text *t)
 {
 	free(t->data);
 	*t = (struct text){ .len = 0 };
+}
+
+struct text text_take(struct session *s)
+{
+	for (int i = 0; i < SPARE_TEXTS; i++) {
+		struct text t = s->spare[i];
+		s->spare[i] = (struct text){ .len = 0 };
+		if (t.data)
+			return t;
+	}
+	return (struct text){ .len = 0 };
+}
+
+void text_give(struct session *s, struct text *t)
+{
+	t->len = 0;
+	for (int i = 0; i < SPARE_TEXTS && t->cap <= SPARE_MAX; i++)
+		if (!s->spare[i].data) {
+			s->spare[i] = *t;
+			return;
+		}
+	text_free(t);
 }
 
 /* ---- content on the wire --------------------------------------------------------------------------------------------- */

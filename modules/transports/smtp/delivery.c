@@ -143,24 +143,63 @@ static void make_key(char *key, size_t size, const char *nexthop)
 	key[i] = '\0';
 }
 
-void smtp_deliver(struct smtp *smtp, struct ost_delivery *d)
+struct job *job_begin(struct smtp *smtp, struct ost_delivery *d)
+{
+	struct job *j = calloc(1, sizeof *j);
+	struct rcpt *rcpts = calloc(d->nrcpts, sizeof *rcpts);
+	if (!j || !rcpts)
+		abort();
+	*j = (struct job){ .smtp = smtp, .d = d, .rcpts = rcpts, .left = d->nrcpts };
+	if (d->flags & OST_MSG_REQUIRETLS)
+		outcome_all(j, NULL, &(struct outcome_text){ .status = OST_BOUNCED, .dsn = "5.7.30",
+							     .text = "REQUIRETLS support required" });
+	return j;
+}
+
+void job_finish(struct job *j)
+{
+	outcome_report_left(j);
+	smtp_host->finish(j->d);
+	j->d = NULL;
+}
+
+void job_end(struct job **jp)
+{
+	struct job *j = *jp;
+	if (j->d)
+		job_finish(j);
+	free(j->lasts);
+	free(j->rcpts);
+	free(j);
+	*jp = NULL;
+}
+
+/* Connections that are there, then new ones, to all servers of the next hop. */
+static void deliver_job(struct job *j)
 {
 	char key[512];
-	const char *fallback = smtp->config->fallback_relay;
-	struct job j = { .smtp = smtp, .d = d, .left = d->nrcpts };
-	j.rcpts = calloc(d->nrcpts, sizeof *j.rcpts);
-	if (!j.rcpts)
-		abort();
-	make_key(key, sizeof key, d->nexthop);
-	if (d->flags & OST_MSG_REQUIRETLS)
-		outcome_all(&j, NULL, &(struct outcome_text){ .status = OST_BOUNCED, .dsn = "5.7.30",
-							      .text = "REQUIRETLS support required" });
-	if (strlen(d->nexthop) < sizeof key)
-		try_cached(&j, key);
-	try_list(&j, d->nexthop, key, *fallback != '\0');
-	if (j.left > 0 && *fallback)
-		try_list(&j, fallback, key, false);
-	outcome_report_left(&j);
-	free(j.lasts);
-	free(j.rcpts);
+	const char *fallback = j->smtp->config->fallback_relay;
+	make_key(key, sizeof key, j->d->nexthop);
+	if (strlen(j->d->nexthop) < sizeof key)
+		try_cached(j, key);
+	if (j->left > 0)
+		try_list(j, j->d->nexthop, key, *fallback != '\0');
+	if (j->left > 0 && *fallback)
+		try_list(j, fallback, key, false);
+}
+
+void smtp_deliver(struct smtp *smtp, struct ost_delivery *d)
+{
+	struct job *j = job_begin(smtp, d);
+	deliver_job(j);
+	struct job *waiting = j->waiting;
+	job_end(&j);
+	while (waiting) {
+		j = waiting;
+		waiting = j->waiting;
+		j->waiting = NULL;
+		j->alone = true;
+		deliver_job(j);
+		job_end(&j);
+	}
 }

@@ -199,6 +199,8 @@ void session_close(struct smtp *smtp, struct session **sp)
 			session_command(smtp, s, "QUIT\r\n", c->quit_timeout, &r, NULL, NULL);
 	}
 	stream_close(&s->stream);
+	for (int i = 0; i < SPARE_TEXTS; i++)
+		text_free(&s->spare[i]);
 	free(s->key);
 	free(s);
 	*sp = NULL;

@@ -26,6 +26,12 @@ enum {
 
 struct smtp;
 
+struct text { /* growable bytes */
+	char *data;
+	size_t len, cap;
+};
+enum { SPARE_TEXTS = 4 };
+
 /* A connection that has been greeted. One thread at a time; between deliveries it is in the cache. */
 struct session {
 	struct session *next; /* in the cache, under its lock */
@@ -39,6 +45,7 @@ struct session {
 	uint32_t uses;        /* deliveries so far */
 	bool dirty;           /* a transaction was left open: RSET comes first */
 	bool good;            /* may be used again */
+	struct text spare[SPARE_TEXTS]; /* memory of earlier transactions, for the next ones */
 	int64_t opened, parked; /* host->now() */
 };
 
@@ -58,6 +65,8 @@ struct smtp { /* an instance; all but the cache is constant after open() */
 struct session *cache_take(struct smtp *, const char *key);
 /* Keeps it, or closes it. */
 void cache_give(struct smtp *, struct session *);
+/* May it be used for one more delivery? now: host->now() */
+bool cache_worth_keeping(const struct smtp *, const struct session *, int64_t now);
 void cache_expire(struct smtp *, bool all);
 
 /* ---- delivery.c: one deliver() ---- */
@@ -75,12 +84,18 @@ struct last { /* why the recipients that are left were not delivered */
 };
 struct job {
 	struct smtp *smtp;
-	struct ost_delivery *d;
+	struct ost_delivery *d; /* NULL: over */
 	struct rcpt *rcpts;
 	struct last *lasts; /* one per recipient, made when the first is needed */
 	uint32_t left;      /* recipients that are RCPT_LEFT */
 	bool loops;         /* a server that is us means a loop: the port is smtp */
+	bool alone;         /* takes no others along */
+	struct job *waiting; /* those that were taken along, and need more than the session that took them: a list */
 };
+struct job *job_begin(struct smtp *, struct ost_delivery *);
+/* Its delivery is over: those that are left are reported, as deferred. ->d is NULL afterwards. */
+void job_finish(struct job *);
+void job_end(struct job **); /* finishes it, if need be, and frees it */
 void smtp_deliver(struct smtp *, struct ost_delivery *);
 
 /* ---- outcome.c: what becomes of recipients ---- */
@@ -109,7 +124,7 @@ void session_close(struct smtp *, struct session **);
 enum reply_state session_command(struct smtp *, struct session *, const char *command, int64_t timeout, struct reply *,
 				 reply_each_fn *, void *ctx);
 
-/* ---- transaction.c: MAIL … the final dot, on one session ---- */
+/* ---- transaction.c: MAIL … the final dot, on one session; deliveries to the same next hop that wait are taken along ---- */
 enum transacted {
 	TRANSACTED = 0, /* each recipient has an outcome */
 	TRANSACT_STALE, /* the connection had gone before anything was said: nothing has happened */
@@ -117,14 +132,13 @@ enum transacted {
 enum transacted transaction(struct job *, struct session *);
 
 /* ---- content.c: the message on the wire ---- */
-struct text { /* growable bytes */
-	char *data;
-	size_t len, cap;
-};
 void text_add(struct text *, const void *, size_t);
 void text_puts(struct text *, const char *);
 void text_printf(struct text *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_free(struct text *);
+/* An empty one with the memory of an earlier one; what is given back is kept unless it is large. */
+struct text text_take(struct session *);
+void text_give(struct session *, struct text *);
 struct wire { /* state between pieces of content */
 	size_t line_limit; /* 0: none */
 	size_t column;     /* bytes of this line that are out already */

@@ -22,18 +22,20 @@ static const struct {
 };
 
 struct talk { /* one transaction */
-	struct job *j;
+	struct job *j, *began; /* its job; the one that the session was taken for */
 	struct session *s;
 	uint32_t *list, n;  /* the recipients that are left at its start */
 	uint32_t accepted;  /* of them, by the server */
 	struct text body;   /* the message as it goes out, when it is in memory */
 	uint64_t wire_size; /* about, for SIZE= */
 	struct text out;    /* commands to be written */
+	uint32_t ahead;     /* so many commands went out with the message before */
 	bool mail_refused;  /* nothing that follows counts */
 	bool answered;      /* the server has said something in this transaction */
 	bool go_ahead;      /* 354 */
 	struct reply reply; /* the last one */
 	enum step step;     /* of the command whose reply was read last */
+	struct talk *follower; /* its first commands went out behind this one's final dot (RFC 2920 3.1) */
 };
 
 static int64_t deadline_of(const struct talk *t, enum step step)
@@ -46,6 +48,77 @@ static int64_t deadline_of(const struct talk *t, enum step step)
 static enum reply_state stream_reply(enum stream_state state)
 {
 	return state == STREAM_OK ? REPLY_OK : state == STREAM_TIMEOUT ? REPLY_TIMEOUT : REPLY_LOST;
+}
+
+/* ---- the message as it goes out --------------------------------------------------------------------------------------- */
+
+static struct wire new_wire(const struct job *j)
+{
+	return (struct wire){ .line_limit = (size_t)j->smtp->config->line_limit };
+}
+
+/* A message in memory is made ready at once, so that it leaves in one write and its size is known. */
+static void prepare_body(struct talk *t)
+{
+	uint64_t size = 0;
+	const char *content = smtp_host->content(t->j->d, &size);
+	t->wire_size = t->j->d->content_size + t->j->d->content_size / 32;
+	if (!content || size > MEMORY_MAX)
+		return;
+	struct wire w = new_wire(t->j);
+	wire_put(&w, &t->body, content, size);
+	t->wire_size = t->body.len;
+	wire_end(&w, &t->body);
+}
+
+/* ---- what this server cannot take ---------------------------------------------------------------------------------------- */
+
+static bool is_ascii(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s >= 0x80)
+			return false;
+	return true;
+}
+
+/* Does the envelope or the header hold anything that only SMTPUTF8 can carry? */
+static bool needs_utf8(const struct job *j)
+{
+	char piece[4096];
+	int64_t n;
+	char before = '\n';
+	if (!is_ascii(j->d->sender))
+		return true;
+	for (uint32_t i = 0; i < j->d->nrcpts; i++)
+		if (!is_ascii(j->d->rcpts[i].address))
+			return true;
+	for (uint64_t at = 0; (n = smtp_host->content_read(j->d, at, piece, sizeof piece)) > 0; at += (uint64_t)n)
+		for (int64_t i = 0; i < n; before = piece[i++]) {
+			if ((unsigned char)piece[i] >= 0x80)
+				return true;
+			if (piece[i] == '\n' && before == '\n')
+				return false;
+		}
+	return false;
+}
+
+/* False: the message does not go there; the recipients have their outcome. */
+static bool acceptable(struct talk *t)
+{
+	char text[900];
+	const char *dsn;
+	if (t->j->d->flags & OST_MSG_SMTPUTF8 && !(t->s->can & CAN_SMTPUTF8) && needs_utf8(t->j)) {
+		snprintf(text, sizeof text, "SMTPUTF8 is required, but was not offered by host %s", t->s->name);
+		dsn = "5.6.7";
+	} else if (t->s->size_limit > 0 && t->wire_size > t->s->size_limit) {
+		snprintf(text, sizeof text, "message size %llu exceeds size limit %llu of server %s",
+			 (unsigned long long)t->wire_size, (unsigned long long)t->s->size_limit, t->s->name);
+		dsn = "5.3.4";
+	} else {
+		return true;
+	}
+	outcome_all(t->j, t->s, &(struct outcome_text){ .status = OST_BOUNCED, .dsn = dsn, .text = text });
+	return false;
 }
 
 /* ---- the envelope: RSET MAIL RCPT … DATA ------------------------------------------------------------------------------- */
@@ -116,15 +189,25 @@ static uint32_t put_group(struct talk *t, uint32_t from)
 	return at - from;
 }
 
+/* Sends commands from `at` on; *group is how many. Those that went out ahead are not sent again. */
+static enum reply_state send_group(struct talk *t, uint32_t at, uint32_t *group)
+{
+	t->step = step_of(t, at);
+	*group = t->ahead;
+	t->ahead = 0;
+	if (*group > 0)
+		return REPLY_OK;
+	*group = put_group(t, at);
+	return stream_reply(stream_write(&t->s->stream, t->out.data, t->out.len, deadline_of(t, t->step), false));
+}
+
 /* Says everything up to DATA. REPLY_OK: all replies are in, t->go_ahead and t->accepted tell what they came to. */
 static enum reply_state say_envelope(struct talk *t)
 {
-	uint32_t at = t->s->dirty ? 0 : 1;
+	uint32_t at = t->s->dirty && t->ahead == 0 ? 0 : 1;
 	while (at < t->n + 3 && t->s->good && !t->mail_refused && !(step_of(t, at) == STEP_DATA && t->accepted == 0)) {
-		uint32_t group = put_group(t, at);
-		t->step = step_of(t, at);
-		enum reply_state state = stream_reply(
-			stream_write(&t->s->stream, t->out.data, t->out.len, deadline_of(t, t->step), false));
+		uint32_t group;
+		enum reply_state state = send_group(t, at, &group);
 		for (; state == REPLY_OK && t->s->good && group > 0; group--, at++) {
 			t->step = step_of(t, at);
 			state = reply_read(&t->s->stream, &t->reply, deadline_of(t, t->step), NULL, NULL);
@@ -141,26 +224,61 @@ static enum reply_state say_envelope(struct talk *t)
 	return REPLY_OK;
 }
 
+/* ---- which message comes next ------------------------------------------------------------------------------------------ */
+
+static struct talk *talk_new(struct job *j, struct session *s, struct job *began)
+{
+	struct talk *t = calloc(1, sizeof *t);
+	uint32_t *list = calloc(j->d->nrcpts, sizeof *list);
+	if (!t || !list)
+		abort();
+	*t = (struct talk){ .j = j, .began = began, .s = s, .list = list, .out = text_take(s), .body = text_take(s) };
+	for (uint32_t i = 0; i < j->d->nrcpts; i++)
+		if (j->rcpts[i].state == RCPT_LEFT) {
+			j->rcpts[i].accepted = false;
+			t->list[t->n++] = i;
+		}
+	prepare_body(t);
+	return t;
+}
+
+static void talk_free(struct talk **tp)
+{
+	struct talk *t = *tp;
+	text_give(t->s, &t->out);
+	text_give(t->s, &t->body);
+	free(t->list);
+	free(t);
+	*tp = NULL;
+}
+
+/* Nothing but the reply to the final dot is left to do for this message, nothing at all for those before. */
+static bool may_take_along(const struct talk *t)
+{
+	const struct job *began = t->began;
+	return !began->alone && !began->waiting && (t->j == began || began->left == 0) && t->accepted == t->j->left &&
+	       t->s->can & CAN_PIPELINING && cache_worth_keeping(t->j->smtp, t->s, smtp_host->now());
+}
+
+/* The next message for the same next hop, its first commands in ->out; NULL: none. */
+static struct talk *find_follower(struct talk *t)
+{
+	struct ost_delivery *d;
+	while (may_take_along(t) && (d = smtp_host->next(t->j->d))) {
+		struct job *j = job_begin(t->j->smtp, d);
+		struct talk *f = j->left > 0 ? talk_new(j, t->s, t->began) : NULL;
+		if (f && acceptable(f)) {
+			f->ahead = put_group(f, 1);
+			return f;
+		}
+		if (f)
+			talk_free(&f);
+		job_end(&j);
+	}
+	return NULL;
+}
+
 /* ---- the message ------------------------------------------------------------------------------------------------------- */
-
-static struct wire new_wire(const struct job *j)
-{
-	return (struct wire){ .line_limit = (size_t)j->smtp->config->line_limit };
-}
-
-/* A message in memory is made ready at once, so that it leaves in one write and its size is known. */
-static void prepare_body(struct talk *t)
-{
-	uint64_t size = 0;
-	const char *content = smtp_host->content(t->j->d, &size);
-	t->wire_size = t->j->d->content_size + t->j->d->content_size / 32;
-	if (!content || size > MEMORY_MAX)
-		return;
-	struct wire w = new_wire(t->j);
-	wire_put(&w, &t->body, content, size);
-	t->wire_size = t->body.len;
-	wire_end(&w, &t->body);
-}
 
 /* Sends a message piece by piece. False: it could not be read. */
 static bool send_pieces(struct talk *t, enum reply_state *state)
@@ -197,7 +315,7 @@ static void outcome_accepted(struct talk *t, const struct outcome_text *o)
 static void conclude(struct talk *t)
 {
 	t->s->dirty = false;
-	if (t->reply.code == 421 || stream_unread(&t->s->stream))
+	if (t->reply.code == 421 || (!t->follower && stream_unread(&t->s->stream)))
 		t->s->good = false;
 	if (t->reply.code / 100 == 2) {
 		uint32_t flags = t->s->can & CAN_DSN ? OST_REPORT_DSN_PASSED_ON : OST_REPORT_RELAYED_NO_DSN;
@@ -220,6 +338,8 @@ static void send_message(struct talk *t)
 							    .text = "the message cannot be read from the spool" });
 		return;
 	}
+	if (state == REPLY_OK && (t->follower = find_follower(t)))
+		text_add(&t->body, t->follower->out.data, t->follower->out.len);
 	if (state == REPLY_OK)
 		state = stream_reply(
 			stream_write(&t->s->stream, t->body.data, t->body.len, c->data_xfer_timeout, true));
@@ -244,84 +364,58 @@ static void send_nothing(struct talk *t)
 	t->s->dirty = true;
 }
 
-/* ---- what this server cannot take ---------------------------------------------------------------------------------------- */
-
-static bool is_ascii(const char *s)
+/* One message: its envelope, unless that is under way, and its text. */
+static enum transacted talk_through(struct talk *t)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s >= 0x80)
-			return false;
-	return true;
-}
-
-/* Does the envelope or the header hold anything that only SMTPUTF8 can carry? */
-static bool needs_utf8(const struct job *j)
-{
-	char piece[4096];
-	int64_t n;
-	char before = '\n';
-	if (!is_ascii(j->d->sender))
-		return true;
-	for (uint32_t i = 0; i < j->d->nrcpts; i++)
-		if (!is_ascii(j->d->rcpts[i].address))
-			return true;
-	for (uint64_t at = 0; (n = smtp_host->content_read(j->d, at, piece, sizeof piece)) > 0; at += (uint64_t)n)
-		for (int64_t i = 0; i < n; before = piece[i++]) {
-			if ((unsigned char)piece[i] >= 0x80)
-				return true;
-			if (piece[i] == '\n' && before == '\n')
-				return false;
-		}
-	return false;
-}
-
-/* False: the message does not go there; the recipients have their outcome. */
-static bool acceptable(struct talk *t)
-{
-	char text[900];
-	const char *dsn;
-	if (t->j->d->flags & OST_MSG_SMTPUTF8 && !(t->s->can & CAN_SMTPUTF8) && needs_utf8(t->j)) {
-		snprintf(text, sizeof text, "SMTPUTF8 is required, but was not offered by host %s", t->s->name);
-		dsn = "5.6.7";
-	} else if (t->s->size_limit > 0 && t->wire_size > t->s->size_limit) {
-		snprintf(text, sizeof text, "message size %llu exceeds size limit %llu of server %s",
-			 (unsigned long long)t->wire_size, (unsigned long long)t->s->size_limit, t->s->name);
-		dsn = "5.3.4";
-	} else {
-		return true;
+	struct session *s = t->s;
+	if (!s->good) /* what it said ahead was in vain */
+		return TRANSACT_STALE;
+	s->uses++;
+	if (t->ahead > 0)
+		smtp_host->mark_connected(t->j->d);
+	enum reply_state state = say_envelope(t);
+	if ((state == REPLY_LOST && s->uses > 1 && !t->answered) || (!s->good && t->step == STEP_RSET)) {
+		s->good = false;
+		return TRANSACT_STALE;
 	}
-	outcome_all(t->j, t->s, &(struct outcome_text){ .status = OST_BOUNCED, .dsn = dsn, .text = text });
-	return false;
+	if (state != REPLY_OK)
+		outcome_broken(t->j, s, state, steps[t->step].doing);
+	else if (t->go_ahead && t->accepted > 0)
+		send_message(t);
+	else if (t->go_ahead)
+		send_nothing(t);
+	return TRANSACTED;
+}
+
+/* What was taken along is through, or it waits until this session has been given back. */
+static void follower_through(struct job *j, struct job *began)
+{
+	if (j->left == 0) {
+		job_end(&j);
+		return;
+	}
+	struct job **at = &began->waiting;
+	while (*at)
+		at = &(*at)->waiting;
+	*at = j;
 }
 
 enum transacted transaction(struct job *j, struct session *s)
 {
-	struct talk t = { .j = j, .s = s };
+	struct talk *t = talk_new(j, s, j);
 	enum transacted result = TRANSACTED;
-	t.list = calloc(j->d->nrcpts, sizeof *t.list);
-	if (!t.list)
-		abort();
-	for (uint32_t i = 0; i < j->d->nrcpts; i++)
-		if (j->rcpts[i].state == RCPT_LEFT) {
-			j->rcpts[i].accepted = false;
-			t.list[t.n++] = i;
-		}
-	s->uses++;
-	prepare_body(&t);
-	if (acceptable(&t)) {
-		enum reply_state state = say_envelope(&t);
-		if ((state == REPLY_LOST && s->uses > 1 && !t.answered) || (!s->good && t.step == STEP_RSET)) {
-			s->good = false;
-			result = TRANSACT_STALE;
-		} else if (state != REPLY_OK)
-			outcome_broken(j, s, state, steps[t.step].doing);
-		else if (t.go_ahead && t.accepted > 0)
-			send_message(&t);
-		else if (t.go_ahead)
-			send_nothing(&t);
+	bool fits = acceptable(t);
+	while (t) {
+		enum transacted this = fits ? talk_through(t) : TRANSACTED;
+		struct talk *follower = t->follower;
+		if (t->j != j)
+			follower_through(t->j, j);
+		else if (j->left == 0)
+			job_finish(j);
+		else
+			result = this;
+		talk_free(&t);
+		t = follower;
 	}
-	text_free(&t.out);
-	text_free(&t.body);
-	free(t.list);
 	return result;
 }

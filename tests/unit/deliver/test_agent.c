@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "deliver/clerk.h"
 #include "deliver/crew.h"
 #include "deliver/delivery.h"
 #include "deliver/services.h"
@@ -85,7 +86,8 @@ static struct stage *stage_new(const char *service, const char *transport, const
 		fail_msg("%s", why.text);
 	a->outbox = outbox_new();
 	a->flights = flights_new();
-	a->crew = crew_new(a->limit, run_delivery, a);
+	a->clerk = clerk_new(a);
+	a->crew = crew_new(a->limit, a->limit, run_delivery, a);
 	if (a->ops->user_write)
 		a->users = userjobs_new(a, mod_config(a->module), NULL);
 	fixture_log(&s->fix);
@@ -96,6 +98,7 @@ static void stage_free(struct stage *s)
 {
 	struct agent *a = &s->agent;
 	crew_destroy(&a->crew);
+	clerk_destroy(&a->clerk);
 	spool_results_close(&a->results);
 	userjobs_destroy(&a->users);
 	mod_close(&a->module);

@@ -47,7 +47,7 @@ static void every_job_runs_once(void **state)
 {
 	(void)state;
 	struct count *c = calloc(1, sizeof *c);
-	struct crew *crew = crew_new(LIMIT, count_job, c);
+	struct crew *crew = crew_new(LIMIT, LIMIT, count_job, c);
 	void *jobs[JOBS];
 	for (size_t i = 0; i < JOBS; i++)
 		jobs[i] = (void *)(uintptr_t)(i + 1);
@@ -89,7 +89,7 @@ static void a_stuck_job_holds_up_no_other(void **state)
 {
 	(void)state;
 	struct gate g = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
-	struct crew *crew = crew_new(4, wait_at_gate, &g);
+	struct crew *crew = crew_new(4, 4, wait_at_gate, &g);
 	for (int i = 0; i < 6; i++)
 		crew_add(crew, &g);
 	pthread_mutex_lock(&g.lock);

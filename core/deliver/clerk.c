@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deliver/clerk.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/magic.h"
+#include "base/mem.h"
+
+#define CLERK_MAGIC 0x436c726bu
+enum { BATCH_MAX = 256 };
+
+struct clerk {
+	unsigned magic;
+	struct agent *agent;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards first, last, ending, and finished_next of what is in the list */
+	pthread_cond_t filled;
+	struct delivery *first, **last;
+	bool ending, waiting;
+};
+
+/* Deliveries that go together. */
+struct batch {
+	struct delivery *list[BATCH_MAX];
+	size_t n;
+};
+
+/* The results are durable, or there was nothing to keep. */
+static void batch_recorded(void *ctx, bool ok, const void *receipt, size_t len)
+{
+	struct batch *b = ctx;
+	if (!ok)
+		log_fatal("%s: cannot record a result: this process ends, and its recipients are tried again",
+			  b->list[0]->pub.queue_id);
+	for (size_t i = 0; i < b->n; i++)
+		report_recorded(b->list[i], receipt, len);
+}
+
+/* From log lines to reports. */
+static void do_batch(struct clerk *c, struct batch *b)
+{
+	struct arena *a = arena_new();
+	struct spool_result *results;
+	size_t most = 0, n = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		report_log(b->list[i]);
+		most += b->list[i]->pub.nrcpts;
+	}
+	results = arena_alloc(a, most * sizeof *results);
+	for (size_t i = 0; i < b->n; i++)
+		n += report_results(b->list[i], results + n);
+	outbox_enter(c->agent->outbox);
+	if (n > 0)
+		spool_results_submit(c->agent->results, results, n, batch_recorded, b);
+	else
+		batch_recorded(b, true, NULL, 0);
+	outbox_leave(c->agent->outbox);
+	arena_destroy(&a);
+}
+
+/* Takes what is there, after waiting for it. False: nothing will come any more. */
+static bool take_batch(struct clerk *c, struct batch *b)
+{
+	b->n = 0;
+	pthread_mutex_lock(&c->lock);
+	while (!c->first && !c->ending) {
+		c->waiting = true;
+		pthread_cond_wait(&c->filled, &c->lock);
+		c->waiting = false;
+	}
+	while (c->first && b->n < BATCH_MAX) {
+		b->list[b->n++] = c->first;
+		c->first = c->first->finished_next;
+	}
+	if (!c->first)
+		c->last = &c->first;
+	pthread_mutex_unlock(&c->lock);
+	return b->n > 0;
+}
+
+static void *clerk_main(void *arg)
+{
+	struct clerk *c = arg;
+	struct batch b;
+	while (take_batch(c, &b))
+		do_batch(c, &b);
+	return NULL;
+}
+
+struct clerk *clerk_new(struct agent *agent)
+{
+	struct clerk *c = MEM_NEW(struct clerk);
+	sigset_t all, old;
+	c->magic = CLERK_MAGIC;
+	c->agent = agent;
+	c->last = &c->first;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->filled, NULL);
+	sigfillset(&all); /* signals stay with the process's first thread; faults are the thread's own */
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS };
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(&all, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int error = pthread_create(&c->thread, NULL, clerk_main, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error)
+		log_fatal("cannot create a thread: error %d", error);
+	return c;
+}
+
+void clerk_take(struct clerk *c, struct delivery *d)
+{
+	CHECK_MAGIC(c, CLERK_MAGIC);
+	d->finished_next = NULL;
+	pthread_mutex_lock(&c->lock);
+	*c->last = d;
+	c->last = &d->finished_next;
+	bool wake = c->waiting;
+	c->waiting = false;
+	pthread_mutex_unlock(&c->lock);
+	if (wake)
+		pthread_cond_signal(&c->filled);
+}
+
+void clerk_destroy(struct clerk **cp)
+{
+	struct clerk *c = *cp;
+	if (!c)
+		return;
+	CHECK_MAGIC(c, CLERK_MAGIC);
+	pthread_mutex_lock(&c->lock);
+	c->ending = true;
+	pthread_cond_signal(&c->filled);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->filled);
+	c->magic = 0;
+	free(c);
+	*cp = NULL;
+}
