@@ -49,6 +49,7 @@ static void do_batch(struct clerk *c, struct batch *b)
 		report_log(b->list[i]);
 		most += b->list[i]->pub.nrcpts;
 	}
+	log_flush();
 	results = arena_alloc(a, most * sizeof *results);
 	for (size_t i = 0; i < b->n; i++)
 		n += report_results(b->list[i], results + n);
@@ -85,6 +86,7 @@ static void *clerk_main(void *arg)
 {
 	struct clerk *c = arg;
 	struct batch b;
+	log_gather(true);
 	while (take_batch(c, &b))
 		do_batch(c, &b);
 	return NULL;

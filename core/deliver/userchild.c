@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "process/roles.h"
-#include "deliver/userrun.h"
+#include "deliver/syncer.h"
 #include "deliver/userwire.h"
 #include "ipc/protocol.h"
 #include "module/module.h"
@@ -19,6 +19,7 @@ enum { SYNC_THREADS = 16 };
 
 /* What the child runs: set in prepare(), constant afterwards. */
 static struct user_half half;
+static struct syncer *syncer;
 
 static bool user_prepare(struct worker *w, struct ost_why *why)
 {
@@ -30,10 +31,13 @@ static bool user_prepare(struct worker *w, struct ost_why *why)
 	if (!half.ops->user_write || !half.ops->user_publish)
 		return why_set(why, "module %s: %s does nothing as a user", p->module, line->command);
 	half.config = mod_config_only(p, worker_view(w), line->name, why);
+	syncer = syncer_new(SYNC_THREADS);
+	if (*worker_user(w)->home)
+		syncer_allow_whole(syncer, worker_user(w)->home);
 	return half.config != NULL;
 }
 
-static void do_group(const struct worker_user *user, struct ost_user_job *jobs, size_t n, struct syncer *syncer)
+static void do_group(const struct worker_user *user, struct ost_user_job *jobs, size_t n)
 {
 	int home_fd = *user->home ? open(user->home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	int error = *user->home ? errno : ENOENT;
@@ -68,12 +72,11 @@ static int user_serve(struct worker *w)
 {
 	struct ipc_link *link = worker_job_link(w);
 	struct ost_user_job *jobs = mem_realloc_array(NULL, USER_BATCH, sizeof *jobs);
-	struct syncer *syncer = syncer_new(SYNC_THREADS);
 	struct arena *a = arena_new();
 	size_t n = 0;
 	worker_ready(w);
 	while (take_group(link, a, jobs, &n)) {
-		do_group(worker_user(w), jobs, n, syncer);
+		do_group(worker_user(w), jobs, n);
 		bool alive = userwire_answer(link, jobs, n);
 		for (size_t i = 0; i < n; i++) {
 			io_close(&jobs[i].message_fd);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 #include "base/io.h"
 #include "base/magic.h"
 #include "base/mem.h"
-#include "deliver/crew.h"
+#include "deliver/syncer.h"
 #include "module/module.h"
 
 void user_job_init(struct ost_user_job *j)
@@ -42,78 +41,6 @@ static void sync_failed(struct ost_user_job *j, int error)
 		    "cannot write to stable storage: %s", strerror_r(error, text, sizeof text));
 }
 
-/* ---- syncs side by side ------------------------------------------------------------------------------------------------ */
-
-struct sync { /* one fsync() that has been asked for */
-	struct together *together;
-	int fd, error; /* error: errno, or 0 */
-};
-
-struct together { /* a caller that waits for several */
-	pthread_mutex_t lock; /* guards left */
-	pthread_cond_t done;
-	size_t left;
-};
-
-struct syncer {
-	struct crew *crew;
-};
-
-static void sync_one(struct sync *s)
-{
-	s->error = fsync(s->fd) < 0 ? errno : 0;
-}
-
-static void run_sync(void *ctx, void *job)
-{
-	struct sync *s = job;
-	struct together *t = s->together;
-	(void)ctx;
-	sync_one(s);
-	pthread_mutex_lock(&t->lock);
-	if (--t->left == 0)
-		pthread_cond_signal(&t->done);
-	pthread_mutex_unlock(&t->lock);
-}
-
-struct syncer *syncer_new(size_t threads)
-{
-	struct syncer *y = MEM_NEW(struct syncer);
-	y->crew = crew_new(threads, threads, run_sync, NULL);
-	return y;
-}
-
-void syncer_destroy(struct syncer **yp)
-{
-	if (*yp) {
-		crew_destroy(&(*yp)->crew);
-		free(*yp);
-	}
-	*yp = NULL;
-}
-
-/* All of them; the first in this thread. */
-static void sync_all(struct syncer *y, struct sync *list, size_t n)
-{
-	struct together t = { .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER, .left = n - 1 };
-	void *others[USER_BATCH];
-	for (size_t i = 1; i < n; i++) {
-		list[i].together = &t;
-		if (y)
-			others[i - 1] = &list[i];
-		else
-			sync_one(&list[i]);
-	}
-	if (y && n > 1)
-		crew_add_all(y->crew, others, n - 1);
-	if (n > 0)
-		sync_one(&list[0]);
-	pthread_mutex_lock(&t.lock);
-	while (y && n > 1 && t.left > 0)
-		pthread_cond_wait(&t.done, &t.lock);
-	pthread_mutex_unlock(&t.lock);
-}
-
 /* ---- the jobs ------------------------------------------------------------------------------------------------------------ */
 
 static bool wants_sync(const struct ost_user_job *j, int fd)
@@ -121,7 +48,6 @@ static bool wants_sync(const struct ost_user_job *j, int fd)
 	return j->done.status == OST_SENT && fd >= 0;
 }
 
-/* Starts all the writing first, so that the file system commits it together. */
 static void sync_files(struct ost_user_job *jobs, size_t n, struct syncer *y)
 {
 	struct sync list[USER_BATCH];
@@ -129,12 +55,10 @@ static void sync_files(struct ost_user_job *jobs, size_t n, struct syncer *y)
 	for (size_t i = 0; i < n; i++) {
 		if (!wants_sync(&jobs[i], jobs[i].file_fd))
 			continue;
-		if (n > 1)
-			sync_file_range(jobs[i].file_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		of[count] = i;
 		list[count++] = (struct sync){ .fd = jobs[i].file_fd };
 	}
-	sync_all(y, list, count);
+	syncer_files(y, list, count);
 	for (size_t k = 0; k < count; k++)
 		if (list[k].error)
 			sync_failed(&jobs[of[k]], list[k].error);
@@ -170,7 +94,7 @@ static void sync_folders(struct ost_user_job *jobs, size_t n, struct syncer *y)
 			list[count++] = (struct sync){ .fd = jobs[i].dir_fd };
 		}
 	}
-	sync_all(y, list, count);
+	syncer_folders(y, list, count);
 	for (size_t i = 0; i < n; i++) {
 		if (wants_sync(&jobs[i], jobs[i].dir_fd) && list[of[i]].error)
 			sync_failed(&jobs[i], list[of[i]].error);

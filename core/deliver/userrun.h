@@ -20,10 +20,7 @@ enum { USER_TIMES = 10 };
 /* Presets what a job starts with. */
 void user_job_init(struct ost_user_job *);
 
-/* Threads that wait for the disk side by side, so that the file system and the device do several syncs at once. */
 struct syncer;
-struct syncer *syncer_new(size_t threads);
-void syncer_destroy(struct syncer **);
 
 /* Does them all; each job's done says how it went. Its descriptors file_fd and dir_fd are closed. syncer NULL: one sync after
  * the other. */

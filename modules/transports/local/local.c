@@ -12,9 +12,8 @@ static const struct ost_host *host;
 
 struct local_config {
 	struct ost_tables *aliases;
-	const char *domains, *origin, *delimiters, *home_mailbox, *spool, *locks, *command;
-	int64_t limit, lock_attempts, lock_delay, stale_lock;
-	bool strict_owner, original;
+	const char *domains, *origin, *delimiters, *home_mailbox, *spool, *command;
+	struct userfile_options mailbox;
 };
 
 struct local { /* an instance; constant after open() */
@@ -36,19 +35,7 @@ static const struct ost_param params[] = {
 	  .help = "Where mailboxes are, without home_mailbox; with a slash at the end they are Maildirs." },
 	{ .name = "mailbox_command", AT(command, STRING), .defval = "",
 	  .help = "Not supported yet: while it is set, mail for mailboxes waits in the queue." },
-	{ .name = "mailbox_size_limit", AT(limit, SIZE), .defval = "51200000", .max = INT64_MAX,
-	  .help = "Largest mailbox file, or Maildir message (0: no limit)." },
-	{ .name = "mailbox_delivery_lock", AT(locks, STRING), .defval = "fcntl, dotlock",
-	  .help = "How a mailbox file is locked: fcntl, flock, dotlock." },
-	{ .name = "deliver_lock_attempts", AT(lock_attempts, INT), .defval = "20", .min = 1, .max = INT32_MAX,
-	  .help = "How often a mailbox lock is tried." },
-	{ .name = "deliver_lock_delay", AT(lock_delay, TIME), .defval = "1s", .help = "Time between tries to lock a mailbox." },
-	{ .name = "stale_lock_time", AT(stale_lock, TIME), .defval = "500s",
-	  .help = "When a mailbox lock file is taken for left over." },
-	{ .name = "strict_mailbox_ownership", AT(strict_owner, BOOL), .defval = "yes",
-	  .help = "Put mail off when a mailbox file is not its user's." },
-	{ .name = "enable_original_recipient", AT(original, BOOL), .defval = "yes",
-	  .help = "Add X-Original-To with the address as it was before aliases." },
+	USERFILE_PARAMS(struct local_config, mailbox, "mailbox_size_limit", "mailbox_delivery_lock"),
 	{ .name = NULL },
 };
 
@@ -131,7 +118,7 @@ static void to_mailboxes(const struct mail *m, const struct names *users, struct
 	size_t n = 0, args_len;
 	if (!q || !done)
 		abort();
-	char *args = mail_args(m->d, m->sender, c->original ? r->original : NULL, r->address, &args_len);
+	char *args = mail_args(m->d, m->sender, c->mailbox.original ? r->original : NULL, r->address, &args_len);
 	for (size_t i = 0; i < users->count; i++) {
 		const char *user = users->list[i];
 		char text[300];
@@ -241,10 +228,7 @@ static void local_deliver(void *self, struct ost_delivery *d)
 static void local_write(const void *config, struct ost_user_job *jobs, size_t n)
 {
 	const struct local_config *c = config;
-	const struct userfile_options o = { .size_limit = c->limit, .locks = c->locks, .lock_attempts = c->lock_attempts,
-					    .lock_delay = c->lock_delay, .stale_lock = c->stale_lock,
-					    .strict_owner = c->strict_owner };
-	userfile_write(&o, jobs, n);
+	userfile_write(&c->mailbox, jobs, n);
 }
 
 static void local_publish(const void *config, struct ost_user_job *jobs, size_t n)

@@ -12,10 +12,10 @@
 static const struct ost_host *host;
 
 struct virtual_config {
-	const char *base, *locks;
+	const char *base;
 	struct ost_tables *mailboxes, *uids, *gids;
-	int64_t minimum_uid, limit, lock_attempts, lock_delay, stale_lock;
-	bool strict_owner, original;
+	int64_t minimum_uid;
+	struct userfile_options mailbox;
 };
 
 struct virtual { /* an instance; constant after open() */
@@ -33,19 +33,7 @@ static const struct ost_param params[] = {
 	{ .name = "virtual_gid_maps", AT(gids, TABLES), .defval = "", .help = "Group ids of virtual mailboxes." },
 	{ .name = "virtual_minimum_uid", AT(minimum_uid, INT), .defval = "100", .min = 1, .max = UINT32_MAX,
 	  .help = "The lowest user id that virtual_uid_maps may answer." },
-	{ .name = "virtual_mailbox_limit", AT(limit, SIZE), .defval = "51200000", .max = INT64_MAX,
-	  .help = "Largest mailbox file, or Maildir message (0: no limit)." },
-	{ .name = "virtual_mailbox_lock", AT(locks, STRING), .defval = "fcntl, dotlock",
-	  .help = "How a mailbox file is locked: fcntl, flock, dotlock." },
-	{ .name = "deliver_lock_attempts", AT(lock_attempts, INT), .defval = "20", .min = 1, .max = INT32_MAX,
-	  .help = "How often a mailbox lock is tried." },
-	{ .name = "deliver_lock_delay", AT(lock_delay, TIME), .defval = "1s", .help = "Time between tries to lock a mailbox." },
-	{ .name = "stale_lock_time", AT(stale_lock, TIME), .defval = "500s",
-	  .help = "When a mailbox lock file is taken for left over." },
-	{ .name = "strict_mailbox_ownership", AT(strict_owner, BOOL), .defval = "yes",
-	  .help = "Put mail off when a mailbox file is not its user's." },
-	{ .name = "enable_original_recipient", AT(original, BOOL), .defval = "yes",
-	  .help = "Add X-Original-To with the address as it was before aliases." },
+	USERFILE_PARAMS(struct virtual_config, mailbox, "virtual_mailbox_limit", "virtual_mailbox_lock"),
 	{ .name = NULL },
 };
 
@@ -74,9 +62,21 @@ static void virtual_close(void *self)
 
 /* ---- finding the mailbox ------------------------------------------------------------------------------------------------- */
 
-struct slot { /* one recipient of a delivery */
+enum { TOGETHER_MAX = 64 };
+
+struct slot { /* one recipient */
+	struct ost_delivery *d;
 	uint32_t rcpt;
 	char *path, *args;
+};
+
+/* What one call of deliver() writes: recipients of the message that it was called for, and of others that waited. The arrays
+ * have room for one more. */
+struct load {
+	struct slot *slots;
+	struct ost_user_request *requests;
+	struct ost_user_done *done;
+	size_t n, room;
 };
 
 static void report(struct ost_delivery *d, uint32_t rcpt, enum ost_delivered status, const char *dsn, const char *text)
@@ -148,39 +148,72 @@ static bool find_mailbox(const struct virtual *v, struct ost_delivery *d, uint32
 		report(d, rcpt, OST_BOUNCED, "5.4.6", text);
 		return false;
 	}
-	slot->args = mail_args(d, d->sender, c->original ? d->rcpts[rcpt].original : NULL, address, &q->args_len);
+	slot->args = mail_args(d, d->sender, c->mailbox.original ? d->rcpts[rcpt].original : NULL, address, &q->args_len);
 	q->args = slot->args;
 	return true;
+}
+
+/* Memory that is not there ends the process, as in the core. */
+static void *grown(void *p, size_t n, size_t size)
+{
+	p = reallocarray(p, n, size);
+	if (!p)
+		abort();
+	return p;
+}
+
+/* Adds the recipients whose mailboxes are found; the others are reported. */
+static void load_add(const struct virtual *v, struct load *l, struct ost_delivery *d)
+{
+	if (l->room - l->n < d->nrcpts + 1) {
+		l->room += d->nrcpts + 1 + l->room / 2;
+		l->slots = grown(l->slots, l->room, sizeof *l->slots);
+		l->requests = grown(l->requests, l->room, sizeof *l->requests);
+		l->done = grown(l->done, l->room, sizeof *l->done);
+	}
+	for (uint32_t i = 0; i < d->nrcpts; i++) {
+		struct slot *slot = &l->slots[l->n];
+		*slot = (struct slot){ .d = d };
+		if (find_mailbox(v, d, i, slot, &l->requests[l->n])) {
+			l->requests[l->n].delivery = d;
+			l->done[l->n++] = (struct ost_user_done){ .size = sizeof *l->done };
+		} else {
+			free(slot->path);
+		}
+	}
+	host->mark_connected(d);
+}
+
+/* All for one user so far, and not too many? What is for different users is better done side by side. */
+static bool may_grow(const struct load *l)
+{
+	return l->n > 0 && l->n < TOGETHER_MAX && l->requests[l->n - 1].uid == l->requests[0].uid &&
+	       l->requests[l->n - 1].gid == l->requests[0].gid;
+}
+
+static void load_free(struct load *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->slots[i].path);
+		free(l->slots[i].args);
+	}
+	free(l->slots);
+	free(l->requests);
+	free(l->done);
 }
 
 static void virtual_deliver(void *self, struct ost_delivery *d)
 {
 	const struct virtual *v = self;
-	struct slot *slots = calloc(d->nrcpts, sizeof *slots);
-	struct ost_user_request *requests = calloc(d->nrcpts, sizeof *requests);
-	struct ost_user_done *done = calloc(d->nrcpts, sizeof *done);
-	size_t n = 0;
-	if (!slots || !requests || !done)
-		abort();
-	for (uint32_t i = 0; i < d->nrcpts; i++) {
-		if (find_mailbox(v, d, i, &slots[n], &requests[n])) {
-			done[n].size = sizeof *done;
-			n++;
-		} else {
-			free(slots[n].path);
-			slots[n] = (struct slot){ .path = NULL };
-		}
-	}
-	host->mark_connected(d);
-	host->as_user(d, requests, done, n);
-	for (size_t i = 0; i < n; i++) {
-		report(d, slots[i].rcpt, done[i].status, done[i].dsn, done[i].text);
-		free(slots[i].path);
-		free(slots[i].args);
-	}
-	free(slots);
-	free(requests);
-	free(done);
+	struct load l = { .n = 0 };
+	struct ost_delivery *more;
+	load_add(v, &l, d);
+	while (may_grow(&l) && (more = host->next(d)))
+		load_add(v, &l, more);
+	host->as_user(d, l.requests, l.done, l.n);
+	for (size_t i = 0; i < l.n; i++)
+		report(l.slots[i].d, l.slots[i].rcpt, l.done[i].status, l.done[i].dsn, l.done[i].text);
+	load_free(&l);
 }
 
 /* ---- as the user ----------------------------------------------------------------------------------------------------------- */
@@ -188,10 +221,7 @@ static void virtual_deliver(void *self, struct ost_delivery *d)
 static void virtual_write(const void *config, struct ost_user_job *jobs, size_t n)
 {
 	const struct virtual_config *c = config;
-	const struct userfile_options o = { .size_limit = c->limit, .locks = c->locks, .lock_attempts = c->lock_attempts,
-					    .lock_delay = c->lock_delay, .stale_lock = c->stale_lock,
-					    .strict_owner = c->strict_owner };
-	userfile_write(&o, jobs, n);
+	userfile_write(&c->mailbox, jobs, n);
 }
 
 static void virtual_publish(const void *config, struct ost_user_job *jobs, size_t n)
@@ -204,6 +234,7 @@ static const struct ost_transport_ops virtual_ops = {
 	.ops = { .size = sizeof virtual_ops,
 		 .params = params,
 		 .config_size = sizeof(struct virtual_config),
+		 .flags = OST_TRANSPORT_TOGETHER,
 		 .open = virtual_open,
 		 .close = virtual_close },
 	.deliver = virtual_deliver,

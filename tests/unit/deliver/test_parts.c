@@ -18,7 +18,7 @@
 #include "base/io.h"
 #include "deliver/crew.h"
 #include "deliver/delivery.h"
-#include "deliver/userrun.h"
+#include "deliver/syncer.h"
 #include "deliver/userwire.h"
 #include "ipc/protocol.h"
 
