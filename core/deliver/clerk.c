@@ -59,6 +59,7 @@ static void do_batch(struct clerk *c, struct batch *b)
 	else
 		batch_recorded(b, true, NULL, 0);
 	outbox_leave(c->agent->outbox);
+	log_flush();
 	arena_destroy(&a);
 }
 

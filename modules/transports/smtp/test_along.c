@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "transports/smtp/scene.h"
+#include "transports/smtp/test_scene.h"
 
 #define ENVELOPE "<MAIL\n<RCPT\n<DATA\n"
 #define GRANTED ">250 ok\n>250 ok\n>354 go\n"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "transports/smtp/scene.h"
+#include "transports/smtp/test_scene.h"
 
 /* ---- what goes well -------------------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What tests of the SMTP client share: a host of their own, and deliveries to a scripted server. */
-#ifndef SMTP_SCENE_H
-#define SMTP_SCENE_H
+#ifndef SMTP_TEST_SCENE_H
+#define SMTP_TEST_SCENE_H
 
 #include "transports/smtp/fake_server.h"
 #include "transports/smtp/smtp.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/smtp/scene.h"
+#include "transports/smtp/test_scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
