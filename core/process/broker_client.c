@@ -142,10 +142,13 @@ static void read_one(struct broker_client *c, int64_t deadline)
 /* The link is there, or the reason why not. Lock held, given up meanwhile. */
 static bool connected(struct broker_client *c, struct ost_why *why)
 {
+	bool waited = c->connecting;
 	while (c->connecting)
 		pthread_cond_wait(&c->changed, &c->lock);
 	if (c->link)
 		return true;
+	if (waited) /* one attempt is for all who wait: not one after the other */
+		return why_set(why, "the broker cannot be reached");
 	c->connecting = true;
 	pthread_mutex_unlock(&c->lock);
 	struct ipc_link *link = worker_connect(c->worker, "broker", why);

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "process/master_state.h"
 
-enum { WAIT_SECONDS = 30 };
+enum { WAIT_SECONDS = 30, WAITING_MAX = 64 };
 
 struct pending_peer {
 	struct pending_peer *next;
@@ -55,6 +55,15 @@ static bool join(struct proc *from, struct proc *to, uint64_t id)
 	return true;
 }
 
+/* How many requests of this process wait. */
+static unsigned waiting_for(const struct master *m, const struct proc *p)
+{
+	unsigned n = 0;
+	for (const struct pending_peer *wait = m->pending; wait; wait = wait->next)
+		n += wait->from == p;
+	return n;
+}
+
 void peers_request(struct proc *p, const struct control_fields *f)
 {
 	struct master *m = p->master;
@@ -67,9 +76,17 @@ void peers_request(struct proc *p, const struct control_fields *f)
 		answer(p, f->id, -1, "not allowed for this process");
 		return;
 	}
+	if (ipc_link_pending(p->ctl)) { /* it does not read its answers: descriptors must not pile up here for it */
+		log_warning("process %s pid %d asks and does not listen", proc_label(p), (int)p->pid);
+		return;
+	}
 	struct proc *to = proc_of_role(m, f->name);
 	if (to && to != p && join(p, to, f->id))
 		return;
+	if (waiting_for(m, p) >= WAITING_MAX) {
+		answer(p, f->id, -1, "too many requests of this process wait");
+		return;
+	}
 	struct pending_peer *wait = MEM_NEW(struct pending_peer);
 	wait->from = p;
 	wait->id = f->id;

@@ -53,7 +53,11 @@ static const struct {
 void worker_link_init(struct worker *w)
 {
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->answered, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* who sets the calendar back does not make anybody wait for years */
+	pthread_cond_init(&w->answered, &attr);
+	pthread_condattr_destroy(&attr);
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->event_fd < 0)
 		log_fatal("eventfd: %m");
@@ -222,9 +226,7 @@ static int ask(struct worker *w, unsigned type, const char *name, struct ost_why
 		read_until_answered(w, &wait, deadline);
 
 	pthread_mutex_lock(&w->lock);
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ANSWER_SECONDS;
+	struct timespec until = { .tv_sec = deadline / CLOCK_SECOND, .tv_nsec = deadline % CLOCK_SECOND * 1000 };
 	while (sent && !inline_read && !wait.done && !w->closed &&
 	       pthread_cond_timedwait(&w->answered, &w->lock, &until) != ETIMEDOUT)
 		;
