@@ -78,6 +78,7 @@ enum worker_event {
 	WORKER_FILES,   /* a watched file changed; tables have been told already */
 	WORKER_DIED,    /* to qmgr: another process died; detail: "role name pid" */
 	WORKER_PEER,    /* to qmgr, resolve, bounce …: a new peer; fd is the link's socket, detail "role name pid" */
+	WORKER_LINK,    /* the answer to worker_request(); fd is the link's socket, detail the role; fd -1: "role: why" */
 	WORKER_AGENTS,  /* to qmgr at its start: detail lists living agents, "name pid" a line; sent once, first */
 };
 /* For event loops: readable when worker_dispatch() has something to do. worker_dispatch() calls handler(ctx, …) for each
@@ -94,6 +95,8 @@ void worker_busy(struct worker *, int active, int parked); /* for `ostler status
  * the other end to that process, starting it when it does not run: so there is no path, and a peer that died is simply
  * asked for again. Blocking until the master answers. NULL with the reason: not allowed for this role, or stopping. */
 struct ipc_link *worker_connect(struct worker *, const char *role, struct ost_why *);
+/* The same without waiting, for event loops: the answer is WORKER_LINK. There is always one, unless the master ends. */
+void worker_request(struct worker *, const char *role);
 /* qmgr: this service (an agent's name in master.cf) is needed: the master starts a process of it when none runs. */
 void worker_want(struct worker *, const char *service);
 

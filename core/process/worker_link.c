@@ -26,6 +26,7 @@ enum {
 struct worker_waiter {
 	struct worker_waiter *next;
 	uint64_t id;
+	char *role; /* worker_request(): nobody waits, the answer is an event; NULL: a thread waits */
 	bool done;
 	int fd;
 	struct ost_why why;
@@ -81,12 +82,39 @@ static void queue_event(struct worker *w, enum worker_event event, const char *d
 	(void)!write(w->event_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
-/* Gives an answer to the thread that waits for it. Lock held; takes the first descriptor. */
+/* Takes one out of the list. Lock held. */
+static void remove_waiter(struct worker *w, const struct worker_waiter *wait)
+{
+	struct worker_waiter **p = &w->waiters;
+	while (*p && *p != wait)
+		p = &(*p)->next;
+	if (*p)
+		*p = wait->next;
+}
+
+/* The answer to worker_request(). Lock held. */
+static void answer_request(struct worker *w, struct worker_waiter *wait, const char *reason, int fd)
+{
+	char *detail = fd >= 0 ? mem_strdup(wait->role) : mem_printf("%s: %s", wait->role, reason);
+	queue_event(w, WORKER_LINK, detail, fd);
+	free(detail);
+	remove_waiter(w, wait);
+	free(wait->role);
+	free(wait);
+}
+
+/* Gives an answer to who waits for it. Lock held; takes the first descriptor. */
 static void give_answer(struct worker *w, const struct control_fields *f, struct ipc_message *m)
 {
 	for (struct worker_waiter *wait = w->waiters; wait; wait = wait->next) {
 		if (wait->id != f->id || wait->done)
 			continue;
+		if (wait->role) {
+			answer_request(w, wait, f->reason, m->nfds > 0 ? m->fds[0] : -1);
+			if (m->nfds > 0)
+				m->fds[0] = -1;
+			return;
+		}
 		wait->done = true;
 		if (m->nfds > 0) {
 			wait->fd = m->fds[0];
@@ -204,24 +232,31 @@ static void read_until_answered(struct worker *w, struct worker_waiter *wait, in
 	}
 }
 
+/* Puts it into the list and sends the request; false: the master is gone. */
+static bool send_request(struct worker *w, struct worker_waiter *wait, unsigned type, const char *name)
+{
+	struct buf body = BUF_INIT;
+	pthread_mutex_lock(&w->lock);
+	wait->id = ++w->next_id;
+	wait->next = w->waiters;
+	w->waiters = wait;
+	uint64_t id = wait->id;
+	pthread_mutex_unlock(&w->lock);
+	tlv_put_u64(&body, F_ID, id);
+	tlv_put_str(&body, F_NAME, name);
+	bool sent = ipc_send(w->ctl, type, body.data, body.len);
+	buf_free(&body);
+	return sent;
+}
+
 /* Sends a request and waits for the descriptor; -1 with the reason. */
 static int ask(struct worker *w, unsigned type, const char *name, struct ost_why *why)
 {
 	int64_t deadline = clock_mono() + ANSWER_SECONDS * CLOCK_SECOND;
 	struct worker_waiter wait = { .fd = -1 };
-	struct buf body = BUF_INIT;
 	why_set(&wait.why, "no answer from the master");
-	pthread_mutex_lock(&w->lock);
-	wait.id = ++w->next_id;
-	wait.next = w->waiters;
-	w->waiters = &wait;
 	bool inline_read = !w->reader_runs;
-	pthread_mutex_unlock(&w->lock);
-
-	tlv_put_u64(&body, F_ID, wait.id);
-	tlv_put_str(&body, F_NAME, name);
-	bool sent = ipc_send(w->ctl, type, body.data, body.len);
-	buf_free(&body);
+	bool sent = send_request(w, &wait, type, name);
 	if (sent && inline_read)
 		read_until_answered(w, &wait, deadline);
 
@@ -230,12 +265,7 @@ static int ask(struct worker *w, unsigned type, const char *name, struct ost_why
 	while (sent && !inline_read && !wait.done && !w->closed &&
 	       pthread_cond_timedwait(&w->answered, &w->lock, &until) != ETIMEDOUT)
 		;
-	for (struct worker_waiter **p = &w->waiters; *p; p = &(*p)->next) {
-		if (*p == &wait) {
-			*p = wait.next;
-			break;
-		}
-	}
+	remove_waiter(w, &wait);
 	pthread_mutex_unlock(&w->lock);
 	if (wait.fd < 0)
 		why_set(why, "%s", wait.why.text);
@@ -247,6 +277,15 @@ struct ipc_link *worker_connect(struct worker *w, const char *role, struct ost_w
 	CHECK_MAGIC(w, WORKER_MAGIC);
 	int fd = ask(w, CTL_CONNECT, role, why);
 	return fd < 0 ? NULL : ipc_link_new(fd, w->role->name);
+}
+
+void worker_request(struct worker *w, const char *role)
+{
+	CHECK_MAGIC(w, WORKER_MAGIC);
+	struct worker_waiter *wait = MEM_NEW(struct worker_waiter);
+	wait->fd = -1;
+	wait->role = mem_strdup(role);
+	(void)send_request(w, wait, CTL_CONNECT, role); /* without a master this process ends anyway */
 }
 
 int worker_open_file(struct worker *w, const char *path, struct ost_why *why)

@@ -181,16 +181,26 @@ static void on_closed(struct qmgr *q, struct peer *p)
 
 static const struct peer_ops notice_ops = { .message = on_message, .closed = on_closed };
 
+/* Is bounce there? If not it is asked for. */
 static bool connected(struct qmgr *q)
 {
 	struct notice_client *c = &q->notices;
-	if (!c->peer && clock_mono() >= c->retry_at) {
-		c->retry_at = clock_mono() + CLOCK_SECOND;
-		struct ipc_link *link = q->host.connect(q->host.ctx, "bounce");
-		if (link)
-			c->peer = peer_new(q, link, &notice_ops, NULL, "bounce", 0);
+	if (!c->peer && !c->linking && clock_mono() >= c->retry_at) {
+		c->linking = true;
+		q->host.connect(q->host.ctx, "bounce");
 	}
 	return c->peer != NULL;
+}
+
+void notice_linked(struct qmgr *q, struct ipc_link *link)
+{
+	struct notice_client *c = &q->notices;
+	c->linking = false;
+	c->retry_at = clock_mono() + CLOCK_SECOND;
+	if (!link)
+		return;
+	c->peer = peer_new(q, link, &notice_ops, NULL, "bounce", 0);
+	qmgr_retry(q);
 }
 
 bool notice_start(struct qmgr *q, struct message *m)

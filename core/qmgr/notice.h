@@ -11,9 +11,11 @@
 struct qmgr;
 struct message;
 struct peer;
+struct ipc_link;
 
 struct notice_client {
 	struct peer *peer;  /* NULL: not connected */
+	bool linking;       /* a link has been asked for */
 	struct slots asked; /* struct notice, by F_ID */
 	int64_t retry_at;   /* clock_mono */
 };
@@ -22,6 +24,8 @@ struct notice_client {
  * there are none to make, or they are in the spool already. Notices that must not be made are dropped here,
  * with a log line. */
 bool notice_start(struct qmgr *, struct message *);
+/* The link that was asked for; NULL: there is none now. */
+void notice_linked(struct qmgr *, struct ipc_link *);
 void notice_init(struct qmgr *);
 void notice_destroy(struct qmgr *);
 

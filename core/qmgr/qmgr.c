@@ -2,6 +2,7 @@
 #include "qmgr/qmgr.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -225,11 +226,26 @@ bool qmgr_turn(struct qmgr *q)
 	return more;
 }
 
-void qmgr_tick(struct qmgr *q)
+void qmgr_linked(struct qmgr *q, const char *role, struct ipc_link *link)
+{
+	static const struct {
+		const char *role;
+		void (*take)(struct qmgr *, struct ipc_link *);
+	} takers[] = { { "resolve", resolve_linked }, { "bounce", notice_linked } };
+	CHECK_MAGIC(q, QMGR_MAGIC);
+	for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++) {
+		if (strcmp(takers[i].role, role) == 0) {
+			takers[i].take(q, link);
+			return;
+		}
+	}
+	ipc_link_destroy(&link);
+}
+
+void qmgr_retry(struct qmgr *q)
 {
 	struct message_list again;
 	struct message *m;
-	CHECK_MAGIC(q, QMGR_MAGIC);
 	TAILQ_INIT(&again);
 	TAILQ_CONCAT(&again, &q->stuck, stuck_link);
 	while ((m = TAILQ_FIRST(&again))) {
@@ -238,6 +254,12 @@ void qmgr_tick(struct qmgr *q)
 		TAILQ_INSERT_HEAD(&q->stuck, m, stuck_link);
 		settle_again(q, m);
 	}
+}
+
+void qmgr_tick(struct qmgr *q)
+{
+	CHECK_MAGIC(q, QMGR_MAGIC);
+	qmgr_retry(q);
 	resolve_tick(q);
 	agents_tick(q);
 	flight_tick(q);

@@ -25,8 +25,8 @@
 /* What the process around qmgr does for it. */
 struct qmgr_host {
 	void *ctx;
-	/* A link to "resolve" or "bounce"; NULL: not now. */
-	struct ipc_link *(*connect)(void *ctx, const char *role);
+	/* Asks for a link to "resolve" or "bounce"; qmgr_linked() answers, perhaps much later. */
+	void (*connect)(void *ctx, const char *role);
 	void (*want)(void *ctx, const char *service);        /* start an agent of this master.cf line */
 	bool (*has_service)(void *ctx, const char *service); /* is there such a line? */
 };
@@ -77,6 +77,11 @@ struct qmgr *qmgr_new(const struct cfg_view *, struct event_base *, const struct
  * that the keeper is asked for: what it reads before would not count for it. */
 bool qmgr_open_spool(struct qmgr *, struct spool *, struct ost_why *);
 void qmgr_destroy(struct qmgr **);
+
+/* A link that was asked for; NULL: there is none now. */
+void qmgr_linked(struct qmgr *, const char *role, struct ipc_link *);
+/* Tries again what is stuck. */
+void qmgr_retry(struct qmgr *);
 
 /* After each round of events: admits, schedules, sends what the round has collected. True: call again at
  * once. */

@@ -184,14 +184,25 @@ static void on_closed(struct qmgr *q, struct peer *p)
 
 static const struct peer_ops resolve_ops = { .message = on_message, .closed = on_closed };
 
-/* Connects, and asks everything that has no answer again. */
+/* Asks for a link. */
 static void connect_again(struct qmgr *q)
 {
 	struct resolve_client *c = &q->resolve;
+	if (c->asked)
+		return;
+	c->asked = true;
+	q->host.connect(q->host.ctx, "resolve");
+}
+
+/* Asks everything that has no answer again. */
+void resolve_linked(struct qmgr *q, struct ipc_link *link)
+{
+	struct resolve_client *c = &q->resolve;
+	c->asked = false;
 	c->retry_at = clock_mono() + CLOCK_SECOND;
-	struct ipc_link *link = q->host.connect(q->host.ctx, "resolve");
 	if (!link)
 		return;
+	buf_reset(&c->body);
 	c->peer = peer_new(q, link, &resolve_ops, NULL, "resolve", 0);
 	c->heard_at = clock_mono();
 	uint64_t number = 0;

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "qmgr/slots.h"
 
@@ -13,9 +15,11 @@ struct qmgr;
 struct message;
 struct rcpt;
 struct peer;
+struct ipc_link;
 
 struct resolve_client {
 	struct peer *peer; /* NULL: not connected */
+	bool asked;        /* a link has been asked for */
 	struct slots asks; /* struct ask, by F_ID */
 	struct buf body;   /* questions of this turn */
 	int64_t retry_at;  /* not connected: the next attempt, clock_mono */
@@ -27,6 +31,8 @@ void resolve_ask(struct qmgr *, struct message *, struct rcpt *); /* the answer 
 void resolve_forget(struct qmgr *, struct rcpt *);                /* accepts one that was not asked */
 void resolve_flush(struct qmgr *);                                /* the end of a turn: sends */
 void resolve_tick(struct qmgr *); /* gives up a resolver that does not answer */
+/* The link that was asked for; NULL: there is none now. */
+void resolve_linked(struct qmgr *, struct ipc_link *);
 void resolve_destroy(struct qmgr *);
 
 #endif

@@ -2,6 +2,7 @@
 #include "qmgr/role.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,14 +32,10 @@ struct process {
 /* ---- what qmgr asks of its process
  * ------------------------------------------------------------------------------ */
 
-static struct ipc_link *host_connect(void *ctx, const char *role)
+static void host_connect(void *ctx, const char *role)
 {
 	struct process *p = ctx;
-	struct ost_why why = { .text = "" };
-	struct ipc_link *link = worker_connect(p->worker, role, &why);
-	if (!link)
-		log_warning("cannot reach %s: %s", role, why.text);
-	return link;
+	worker_request(p->worker, role);
 }
 
 static void host_want(void *ctx, const char *service)
@@ -70,6 +67,16 @@ static void on_died(struct process *p, const char *detail)
 		agents_died(p->qmgr, (int)strtol(last + 1, NULL, 10));
 }
 
+/* A link that was asked for, or "role: why not". */
+static void on_link(struct process *p, const char *detail, int fd)
+{
+	char role[32];
+	snprintf(role, sizeof role, "%.*s", (int)strcspn(detail, ":"), detail);
+	if (fd < 0)
+		log_warning("cannot reach %s", detail);
+	qmgr_linked(p->qmgr, role, fd < 0 ? NULL : ipc_link_new(fd, "qmgr"));
+}
+
 static void on_worker_event(void *ctx, enum worker_event event, const char *detail, int fd)
 {
 	struct process *p = ctx;
@@ -80,6 +87,9 @@ static void on_worker_event(void *ctx, enum worker_event event, const char *deta
 		break;
 	case WORKER_PEER:
 		inbound_peer(p->qmgr, fd, detail);
+		break;
+	case WORKER_LINK:
+		on_link(p, detail, fd);
 		break;
 	case WORKER_DIED:
 		on_died(p, detail);

@@ -26,6 +26,7 @@
 static const char *const event_names[] = {
 	[WORKER_STOP] = "stop", [WORKER_RETIRE] = "retire", [WORKER_FILES] = "files",
 	[WORKER_DIED] = "died", [WORKER_PEER] = "peer",     [WORKER_AGENTS] = "agents",
+	[WORKER_LINK] = "link",
 };
 
 static void on_event(void *ctx, enum worker_event event, const char *detail, int fd)
@@ -34,6 +35,14 @@ static void on_event(void *ctx, enum worker_event event, const char *detail, int
 	log_info("event %s (%s)", event_names[event], detail);
 	if (event == WORKER_STOP || event == WORKER_RETIRE)
 		*stop = true;
+	if (event == WORKER_LINK && fd >= 0) { /* asks one question */
+		struct ipc_link *link = ipc_link_new(fd, "trial");
+		struct ipc_message m;
+		bool answered = ipc_send(link, 100, "x", 1) &&
+				ipc_receive(link, &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT;
+		log_info("%s %s", detail, answered ? "answers" : "is silent");
+		ipc_link_destroy(&link);
+	}
 	if (event == WORKER_PEER) { /* answers one question */
 		struct ipc_link *link = ipc_link_new(fd, "trial");
 		struct ipc_message m;
@@ -83,6 +92,12 @@ static void word_who(const struct question *q)
 static void word_ask(const struct question *q)
 {
 	ask_peer(q->worker, q->arg, q->out, q->size);
+}
+
+static void word_request(const struct question *q)
+{
+	worker_request(q->worker, q->arg);
+	snprintf(q->out, q->size, "asked");
 }
 
 static void word_open(const struct question *q)
@@ -146,7 +161,7 @@ static const struct {
 } words[] = {
 	{ "who", word_who },     { "ask", word_ask },     { "open", word_open }, { "direct", word_direct },
 	{ "write", word_write }, { "count", word_count }, { "exec", word_exec }, { "signal", word_signal },
-	{ "crash", word_crash }, { "hang", word_hang },
+	{ "crash", word_crash }, { "hang", word_hang },   { "request", word_request },
 };
 
 /* One client: a word and its argument in, a line out. */

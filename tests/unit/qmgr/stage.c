@@ -27,16 +27,35 @@ static struct ipc_link *pair(const char *role, int *far)
 	return ipc_link_new(fds[0], role);
 }
 
-static struct ipc_link *host_connect(void *ctx, const char *role)
+/* Gives qmgr a link to a process that is played here. */
+static void give_link(struct stage *s, const char *role)
 {
-	struct stage *s = ctx;
 	struct ipc_link **mine = strcmp(role, "resolve") == 0 ? &s->resolver : &s->bounce;
 	int far;
-	if (mine == &s->bounce && s->no_bounce)
-		return NULL;
 	ipc_link_destroy(mine);
 	*mine = pair(role, &far);
-	return ipc_link_new(far, "qmgr");
+	qmgr_linked(s->qmgr, role, ipc_link_new(far, "qmgr"));
+}
+
+static void host_connect(void *ctx, const char *role)
+{
+	struct stage *s = ctx;
+	if (strcmp(role, "resolve") == 0)
+		s->resolver_wanted = true;
+	else if (s->no_bounce)
+		qmgr_linked(s->qmgr, role, NULL);
+	else
+		give_link(s, role);
+}
+
+/* The answer to a request for a link, some time after it. */
+static bool play_links(struct stage *s)
+{
+	if (!s->resolver_wanted || s->no_resolver)
+		return false;
+	s->resolver_wanted = false;
+	give_link(s, "resolve");
+	return true;
 }
 
 static void host_want(void *ctx, const char *service)
@@ -448,6 +467,7 @@ static bool round_of_all(struct stage *s)
 		moved |= qmgr_turn(s->qmgr);
 	}
 	moved |= play_resolver(s);
+	moved |= play_links(s);
 	moved |= play_bounce(s);
 	moved |= play_agents(s);
 	return moved;

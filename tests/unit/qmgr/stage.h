@@ -52,6 +52,7 @@ struct stage {
 	struct qmgr *qmgr;
 	struct ipc_link *resolver, *bounce;
 	bool no_bounce; /* bounce cannot be reached */
+	bool no_resolver, resolver_wanted; /* the resolver does not come up; a link to it was asked for */
 	struct asked_notice notices[50];
 	size_t nnotices;
 	char wanted[64]; /* the service that qmgr wanted last */

@@ -348,6 +348,29 @@ static void a_dead_destination_gets_a_rest_and_others_do_not(void **state)
 	stage_close(s);
 }
 
+static void a_resolver_that_is_late_keeps_nobody_else_waiting(void **state)
+{
+	struct stage *s = stage_open("");
+	(void)state;
+	s->no_resolver = true;
+	uint64_t first = stage_store(s, "me@x.test", "a@smtp.one", NULL);
+	stage_settle(s);
+	assert_true(s->resolver_wanted); /* asked for once, and not waited for */
+	assert_int_equal(stage_entry(s, first)->state, ENTRY_ACTIVE);
+	uint64_t second = stage_store(s, "me@x.test", "a@smtp.two", NULL);
+	struct player *p = stage_agent(s, "smtp", 10, 0, NULL);
+	stage_settle(s);
+	assert_int_equal(stage_entry(s, second)->state, ENTRY_ACTIVE);
+	assert_int_equal(p->norders, 0);
+	s->no_resolver = false;
+	stage_settle(s);
+	assert_int_equal(p->norders, 2);
+	player_report(p, player_order_for(p, first), RCPT_SENT, "ok", 0);
+	player_report(p, player_order_for(p, second), RCPT_SENT, "ok", 0);
+	stage_until(s, stage_empty);
+	stage_close(s);
+}
+
 static void a_transport_that_is_not_there_defers(void **state)
 {
 	struct stage *s = stage_open("");
@@ -375,6 +398,7 @@ int main(void)
 		cmocka_unit_test(many_recipients_do_not_keep_others_waiting),
 		cmocka_unit_test(concurrency_is_earned),
 		cmocka_unit_test(a_dead_destination_gets_a_rest_and_others_do_not),
+		cmocka_unit_test(a_resolver_that_is_late_keeps_nobody_else_waiting),
 		cmocka_unit_test(a_transport_that_is_not_there_defers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
