@@ -63,6 +63,7 @@ struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, 
 	k->lock = lock;
 	k->opened = clock_mono();
 	k->post = post_new();
+	k->last_early = &k->early;
 	k->notices = notices_new();
 	index_init(&k->index);
 	k->mover = (struct mover){
@@ -74,6 +75,14 @@ struct keeper *keeper_open(struct spool *s, const struct keeper_events *events, 
 	return k;
 }
 
+static void free_jobs(struct job *list)
+{
+	for (struct job *j = list, *next; j; j = next) {
+		next = j->next;
+		job_free(j);
+	}
+}
+
 /* Frees what the table of blocked jobs holds. */
 static void free_blocked(struct keeper *k)
 {
@@ -81,10 +90,7 @@ static void free_blocked(struct keeper *k)
 	HASH_ITER(hh, k->blocked, b, next)
 	{
 		HASH_DEL(k->blocked, b);
-		for (struct job *j = b->first, *after; j; j = after) {
-			after = j->next;
-			job_free(j);
-		}
+		free_jobs(b->first);
 		free(b);
 	}
 }
@@ -104,10 +110,8 @@ void keeper_close(struct keeper **kp)
 	spool_results_close(&k->mover.own_log);
 	mover_forget_results(&k->mover);
 	free(k->mover.logs);
-	for (struct job *j = k->mover.later, *next; j; j = next) {
-		next = j->next;
-		job_free(j);
-	}
+	free_jobs(k->mover.later);
+	free_jobs(k->early);
 	free(k->mover.owed_voids);
 	free_blocked(k);
 	post_free(&k->post);
@@ -142,7 +146,13 @@ void keeper_dispatch(struct keeper *k)
 void keeper_scan(struct keeper *k)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
+	k->scan_asked = true;
 	keeper_post(k, job_new(JOB_SCAN));
+	for (struct job *j = k->early, *next; j; j = next) {
+		next = j->next;
+		keeper_post(k, j);
+	}
+	k->early = NULL;
 }
 
 void keeper_hint(struct keeper *k, const void *hint, size_t len)
@@ -157,9 +167,7 @@ void keeper_hint(struct keeper *k, const void *hint, size_t len)
 void keeper_look(struct keeper *k)
 {
 	CHECK_MAGIC(k, KEEPER_MAGIC);
-	if (!k->scanned)
-		return; /* the scan sees it all */
-	if (k->looking_at_all)
+	if (!k->scanned || k->looking_at_all)
 		k->look_again = true; /* one look for all that ask meanwhile */
 	else
 		keeper_start_look(k, true);
@@ -171,7 +179,12 @@ void keeper_reread(struct keeper *k, void *token)
 	struct job *j = job_new(JOB_REREAD);
 	j->token = token;
 	j->asked = true;
-	keeper_post(k, j);
+	if (k->scan_asked) {
+		keeper_post(k, j);
+		return;
+	}
+	*k->last_early = j;
+	k->last_early = &j->next;
 }
 
 /* An entry that qmgr may ask for. */

@@ -308,7 +308,7 @@ static void answer_recycle_log(struct keeper *k, const struct job *j)
 	struct result_log *l = index_log(&k->index, j->number);
 	l->recycling = false;
 	if (j->ok)
-		*l = (struct result_log){ .known = true };
+		*l = (struct result_log){ .known = !j->gone };
 }
 
 void keeper_answer(struct keeper *k, struct job *j)

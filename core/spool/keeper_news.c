@@ -229,6 +229,10 @@ static void take_scanned(struct keeper *k)
 	for (uint32_t i = 1; i < k->index.nsegments; i++)
 		keeper_check_segment(k, i);
 	keeper_check_all_logs(k);
+	if (k->look_again && !k->closing) { /* asked for while the scan may have been past it already */
+		k->look_again = false;
+		keeper_start_look(k, true);
+	}
 }
 
 void keeper_take_news(struct keeper *k, struct news *n)

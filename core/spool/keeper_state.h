@@ -61,7 +61,8 @@ struct keeper {
 	struct buf hints; /* that came too early, before the scan was through or of a new life: u32 length,
 			     bytes */
 	bool replaying;   /* those hints are being taken: what nobody looks at is passed over */
-	bool journal_scanned, scanned, closing;
+	bool scan_asked, journal_scanned, scanned, closing;
+	struct job *early, **last_early; /* before the scan is asked for: what would read results in vain */
 	bool blind;                      /* a segment could not be read: no result log is recycled */
 	size_t jobs;                     /* with the mover */
 	size_t moves;                    /* of them, moves that the keeper wanted itself */

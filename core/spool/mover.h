@@ -38,7 +38,7 @@ struct mover {
 	struct mover_log *logs;        /* by number */
 	uint32_t nlogs;
 	bool scanning;                  /* the first scan, until it is through with the journal */
-	bool in_files;                  /* the first scan is going through the files */
+	bool in_files;                  /* the first scan, or a look, is going through the files */
 	bool partial;  /* the first scan could not read something: what it knows of results and voids is kept */
 	uint64_t highest;               /* serial that was found by the first scan */
 	struct job *later;              /* jobs that wait for the end of the scan, in order */
@@ -77,7 +77,7 @@ void mover_recycle(struct mover *, struct job *);
 void mover_load(struct mover *, struct job *);
 void mover_answer(struct mover *, struct job *);
 void *mover_run(void *mover);
-/* In the middle of the first scan: what can be done for messages that are known already. */
+/* In the middle of going through the files: what can be done for messages that are known already. */
 void mover_meanwhile(struct mover *);
 /* Makes copies void durably, those owed first. */
 bool mover_note_voids(struct mover *, const struct spool_void *, size_t n, struct ost_why *);

@@ -95,7 +95,8 @@ static enum file_found find_file(struct mover *m, uint64_t serial, bool content_
 		verdict = file_check_content(&v, &why);
 	switch (verdict) {
 	case FILE_GOOD:
-		if (v.gone && sys_datasync(&m->spool->sys, v.fd)) /* whoever marked it may have died before that */
+		if (v.gone &&
+		    sys_datasync(&m->spool->sys, v.fd)) /* whoever marked it may have died before that */
 			(void)sys_unlink(&m->spool->sys, m->spool->message, file_name(name, serial));
 		else if (!v.gone)
 			add_message(m, finds, v.env);
@@ -174,8 +175,10 @@ static bool name_file(void *ctx, uint64_t serial)
 	if (!w->serials)
 		w->serials = mem_alloc(NAMES_CHUNK * sizeof *w->serials);
 	w->serials[w->nserials++] = serial;
-	if (w->nserials == NAMES_CHUNK)
+	if (w->nserials == NAMES_CHUNK) {
 		send_names(w);
+		mover_meanwhile(w->mover);
+	}
 	return !w->mover->stopping(w->mover->ctx);
 }
 
@@ -283,7 +286,8 @@ static void on_hole(void *ctx, uint64_t from, const char *bytes, uint64_t len)
 void mover_settle(struct mover *m, int fd, const struct segment_header *h, bool locked)
 {
 	if (!locked && h->end == 0 && !sys_datasync(&m->spool->sys, fd))
-		log_error("spool: segment %08u: what its writer left cannot be made durable: errno %d", h->number, errno);
+		log_error("spool: segment %08u: what its writer left cannot be made durable: errno %d",
+			  h->number, errno);
 }
 
 /* Reads a segment from where it was left, and tells the keeper. */
@@ -397,7 +401,9 @@ void mover_look(struct mover *m, const struct job *j)
 	look_at_journal(m, j);
 	mover_read_logs(m, false);
 	if (j->all) {
+		m->in_files = true;
 		folder_messages(m->spool, name_file, &w);
+		m->in_files = false;
 		send_names(&w);
 	}
 	free(w.serials);
@@ -422,7 +428,8 @@ void mover_scan(struct mover *m)
 	if (!m->partial)
 		mover_forget_results(m);
 	else if (!m->stopping(m->ctx))
-		log_warning("spool: some of it could not be read: no result log is recycled until the next start");
+		log_warning("spool: some of it could not be read: no result log is recycled until the next "
+			    "start");
 	if (m->highest > 0 && !serial_skip(m->spool, m->highest, &why))
 		log_error("spool: %s", why.text);
 	if (!m->stopping(m->ctx)) {

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "spool/mover.h"
 
+enum { RESULT_LOGS_KEPT = 16 };
+
 /* The job cannot be done: its text says why. */
 static void fail(struct job *j, const char *what)
 {
@@ -222,8 +224,8 @@ static void note_moved(struct mover *m, struct job *jobs)
 	free(voids);
 }
 
-/* A sync failed: what it was about may be in memory alone and look as if it were on the disk, to a later sync as well. So a
- * file that is new goes, and what was appended is cut off, to be written again. */
+/* A sync failed: what it was about may be in memory alone and look as if it were on the disk, to a later sync
+ * as well. So a file that is new goes, and what was appended is cut off, to be written again. */
 static void take_back(struct mover *m, struct job *j)
 {
 	fail(j, "syncing a message file");
@@ -268,7 +270,8 @@ static bool set_aside(struct mover *m, struct job *j)
 	char name[FILE_NAME];
 	bool own;
 	if (j->in_file)
-		return aside_file(m->spool, m->spool->message, file_name(name, j->serial), "it does not verify");
+		return aside_file(m->spool, m->spool->message, file_name(name, j->serial),
+				  "it does not verify");
 	int fd = spool_segment_fd(m->spool, j->place.number, &own);
 	char *bytes = mem_alloc(j->place.length);
 	struct segment_header h = { .number = j->place.number, .salt = j->place.salt };
@@ -358,24 +361,41 @@ void mover_remove(struct mover *m, struct job *jobs)
 	answer_all(m, jobs);
 }
 
+/* One segment is of no use any more: it is made free, or, of result logs beyond those that are kept, removed.
+ */
+static bool recycle(struct mover *m, struct job *j, struct ost_why *why)
+{
+	bool log = j->kind == JOB_RECYCLE_LOG, ok = false;
+	const struct segment_family *f = log ? &m->spool->results_family : &m->spool->journal_family;
+	char name[SEGMENT_NAME];
+	struct segment_header h;
+	int fd = openat(f->dir, segment_name(name, j->number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || !segment_read_header(fd, &h, why)) {
+		io_close(&fd);
+		return false;
+	}
+	j->gone = log && j->number > RESULT_LOGS_KEPT && h.number == j->number && salt_id(&h.salt) == j->id;
+	if (j->gone)
+		ok = segment_discard(f, fd, &h, why);
+	else
+		ok = (salt_id(&h.salt) == j->id || h.state == SEGMENT_FREE) &&
+		     segment_recycle(f, fd, &h, why);
+	j->salt = h.salt;
+	io_close(&fd);
+	return ok;
+}
+
 void mover_recycle(struct mover *m, struct job *jobs)
 {
 	for (struct job *j = jobs; j; j = j->next) {
 		bool log = j->kind == JOB_RECYCLE_LOG;
-		const struct segment_family *f = log ? &m->spool->results_family : &m->spool->journal_family;
-		char name[SEGMENT_NAME];
-		struct segment_header h;
 		struct ost_why why = { "cannot be opened" };
-		int fd = openat(f->dir, segment_name(name, j->number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-		j->ok = fd >= 0 && segment_read_header(fd, &h, &why) &&
-			(salt_id(&h.salt) == j->id || h.state == SEGMENT_FREE) &&
-			segment_recycle(f, fd, &h, &why);
+		j->ok = recycle(m, j, &why);
 		if (!j->ok)
-			log_error("spool: recycling %s/%s: %s", log ? "results" : "journal", name, why.text);
+			log_error("spool: recycling %s/%08u: %s", log ? "results" : "journal", j->number,
+				  why.text);
 		else if (log && j->number < m->nlogs)
 			m->logs[j->number] = (struct mover_log){ 0 };
-		j->salt = h.salt;
-		io_close(&fd);
 	}
 	answer_all(m, jobs);
 }

@@ -76,7 +76,7 @@ struct job {
 	uint32_t number; /* RECYCLE, RECYCLE_LOG */
 	uint32_t id;
 	/* the answer */
-	bool ok, gone; /* gone: there is no such message any more */
+	bool ok, gone; /* gone: there is no such message, or result log, any more */
 	struct spool_envelope *env;
 	struct salt salt; /* RECYCLE: the new one */
 	uint32_t rounds;

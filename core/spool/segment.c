@@ -122,8 +122,8 @@ static bool write_header(const struct segment_family *f, int fd, struct segment_
 	return sys_pwrite(f->sys, fd, &w, sizeof w, h->epoch % 2 ? COPY_AT : 0);
 }
 
-/* Writes the header to both copies, the second when the first is durable (and itself durable with the next sync): what
- * damages one of them later costs nothing then. */
+/* Writes the header to both copies, the second when the first is durable (and itself durable with the next
+ * sync): what damages one of them later costs nothing then. */
 static bool write_both(const struct segment_family *f, int fd, struct segment_header *h)
 {
 	return write_header(f, fd, h) && sys_datasync(f->sys, fd) && write_header(f, fd, h);
@@ -168,7 +168,8 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 {
 	char name[SEGMENT_NAME], fresh[SEGMENT_NAME + 16];
 	uint32_t maker = 0;
-	/* A name that is this maker's alone: what is linked below is the file that we hold, and no other's. */
+	/* A name that is this maker's alone: what is linked below is the file that we hold, and no other's.
+	 */
 	if (getrandom(&maker, sizeof maker, 0) != (ssize_t)sizeof maker)
 		return failed(why, "naming", segment_name(name, number));
 	snprintf(fresh, sizeof fresh, "%s.%08x.new", segment_name(name, number), (unsigned)maker);
@@ -179,7 +180,8 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 		.kind = f->kind, .number = number, .size = f->size, .state = SEGMENT_USED
 	};
 	bool ok = sys_lock(fd) && salt_draw(&h.salt) && write_zeros(f, fd) && write_header(f, fd, &h) &&
-		  write_header(f, fd, &h) && sys_fsync(f->sys, fd) && sys_link(f->sys, f->dir, fresh, f->dir, name);
+		  write_header(f, fd, &h) && sys_fsync(f->sys, fd) &&
+		  sys_link(f->sys, f->dir, fresh, f->dir, name);
 	/* EEXIST: made by somebody else since we looked: never replace it. EAGAIN, EACCES, ENOENT: the keeper
 	 * took our file for a dead writer's in the moment before the lock. */
 	bool raced = !ok && (errno == EEXIST || errno == ENOENT || errno == EAGAIN || errno == EACCES);
@@ -193,9 +195,7 @@ static enum segment_got make(const struct segment_family *f, uint32_t number, st
 		io_close(&fd);
 		return got;
 	}
-	*s = (struct segment){
-		.fd = fd, .identity = sys_identity(fd), .header = h, .tail = SEGMENT_HEADER
-	};
+	*s = (struct segment){ .fd = fd, .identity = sys_identity(fd), .header = h, .tail = SEGMENT_HEADER };
 	return SEGMENT_GOT;
 }
 
@@ -225,10 +225,9 @@ static enum segment_got take_one(const struct segment_family *f, uint32_t number
 		h.state = SEGMENT_USED;
 		h.end = h.sequence = 0;
 		if (write_both(f, fd, &h)) {
-			*s = (struct segment){ .fd = fd,
-					.identity = sys_identity(fd),
-					.header = h,
-					.tail = SEGMENT_HEADER };
+			*s = (struct segment){
+				.fd = fd, .identity = sys_identity(fd), .header = h, .tail = SEGMENT_HEADER
+			};
 			return SEGMENT_GOT;
 		}
 		got = failed(why, "taking", name);
@@ -323,4 +322,14 @@ bool segment_recycle(const struct segment_family *f, int fd, struct segment_head
 	}
 	(void)fcntl(fd, F_OFD_SETLK, &unlock);
 	return ok;
+}
+
+bool segment_discard(const struct segment_family *f, int fd, const struct segment_header *h,
+		     struct ost_why *why)
+{
+	char name[SEGMENT_NAME];
+	if (!sys_lock(fd)) /* who has opened it and waits for the lock sees that it has no name any more */
+		return why_set(why, "segment %u is in use", h->number);
+	return sys_unlink(f->sys, f->dir, segment_name(name, h->number)) ||
+	       why_errno(why, "removing segment %u", h->number);
 }

@@ -20,8 +20,8 @@ struct segment_family { /* one folder of segments */
 	const struct sys *sys;
 	int dir;
 	enum segment_kind kind;
-	uint64_t size;  /* of new ones, a multiple of RECORD_BORDER */
-	uint32_t count; /* at most that many; numbers are 1 … count */
+	uint64_t size;    /* of new ones, a multiple of RECORD_BORDER */
+	uint32_t count;   /* at most that many; numbers are 1 … count */
 	uint64_t reserve; /* bytes that must stay free on the disk when one is made */
 };
 
@@ -68,5 +68,8 @@ bool segment_cut(const struct segment_family *, struct segment *, struct ost_why
 /* Everything in it is forgotten: a new salt, durable. fd is open for writing; *h is the new header. Takes the
  * lock for the while; false also when somebody holds it. */
 bool segment_recycle(const struct segment_family *, int fd, struct segment_header *h, struct ost_why *);
+
+/* The same by removing the file, for one more than is needed. */
+bool segment_discard(const struct segment_family *, int fd, const struct segment_header *, struct ost_why *);
 
 #endif

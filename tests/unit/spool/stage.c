@@ -160,7 +160,7 @@ void stage_wait_stats(struct stage *s, bool (*good)(const struct keeper_stats *,
 	}
 }
 
-void stage_start_keeper(struct stage *s)
+void stage_make_keeper(struct stage *s)
 {
 	struct ost_why why;
 	s->nfound = s->loaded = s->updated = s->reread = s->results = 0;
@@ -168,6 +168,11 @@ void stage_start_keeper(struct stage *s)
 	s->keeper = keeper_open(s->spool, &events, s, &why);
 	if (!s->keeper)
 		fail_msg("%s", why.text);
+}
+
+void stage_start_keeper(struct stage *s)
+{
+	stage_make_keeper(s);
 	keeper_scan(s->keeper);
 }
 

@@ -46,6 +46,7 @@ void stage_close_writer(struct stage *);
 /* Opens the keeper and scans. Everything told before is forgotten. */
 void stage_open_keeper(struct stage *);
 void stage_start_keeper(struct stage *); /* without waiting for the end of the scan */
+void stage_make_keeper(struct stage *);  /* which has not been told to scan */
 void stage_close_keeper(struct stage *);
 /* Dispatches until *count has reached want, or fails after 20 s. */
 void stage_wait(struct stage *, const size_t *count, size_t want);
