@@ -314,6 +314,7 @@ static void on_closed(struct qmgr *q, struct peer *p)
 		else
 			op_free(op);
 	}
+	q->commands--;
 	a->magic = 0;
 	free(a);
 }
@@ -332,4 +333,5 @@ void admin_new(struct qmgr *q, struct ipc_link *link)
 	if (ipc_peer(link, &a->uid, &gid, &pid))
 		a->trusted = a->uid == 0 || a->uid == geteuid();
 	a->peer = peer_new(q, link, &admin_ops, a, "command", pid);
+	q->commands++;
 }

@@ -69,6 +69,7 @@ struct qmgr {
 	struct resolve_client resolve;
 	struct notice_client notices;
 	struct peers peers;
+	unsigned commands; /* links of postqueue and postsuper */
 	struct buf scratch; /* for the body of the message that is being made */
 };
 

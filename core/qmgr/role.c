@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "qmgr/role.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,14 @@
 #define SPOOL_PATIENCE  (60 * CLOCK_SECOND)
 #define MASTER_PATIENCE (10 * CLOCK_SECOND)
 #define TICK            (1 * CLOCK_SECOND)
-enum { LISTENERS_MAX = 8 };
+enum { LISTENERS_MAX = 8, COMMANDS_MAX = 100 };
 
 struct process {
 	struct worker *worker;
 	struct event_base *base;
 	struct qmgr *qmgr;
 	struct event *control, *keeper, *tick, *look, *due, *listeners[LISTENERS_MAX];
-	bool listening;
+	bool listening, resting; /* resting: commands wait in the kernel for the next tick */
 	int64_t due_at;
 	bool agents_named, stop;
 };
@@ -120,13 +121,28 @@ static void on_keeper(evutil_socket_t fd, short what, void *arg)
 	keeper_dispatch(p->qmgr->keeper);
 }
 
+/* Lets commands wait: until others have ended, or descriptors are to be had again. */
+static void rest_listeners(struct process *p, bool rest)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
+		if (p->listeners[i] && rest)
+			event_del(p->listeners[i]);
+		else if (p->listeners[i])
+			event_add(p->listeners[i], NULL);
+	}
+	p->resting = rest;
+}
+
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct process *p = arg;
 	(void)what;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	bool scarce = client < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
 	if (client >= 0)
 		inbound_command(p->qmgr, client);
+	if (scarce || p->qmgr->commands >= COMMANDS_MAX)
+		rest_listeners(p, true);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -135,6 +151,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	qmgr_tick(p->qmgr);
+	if (p->resting && p->qmgr->commands < COMMANDS_MAX)
+		rest_listeners(p, false);
 	worker_busy(p->worker, (int)p->qmgr->counts[ENTRY_ACTIVE], (int)p->qmgr->counts[ENTRY_DEFERRED]);
 }
 

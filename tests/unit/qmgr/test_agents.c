@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "ipc/protocol.h"
+#include "qmgr/inbound.h"
 #include "qmgr/message.h"
 #include "spool/home.h"
 #include "stage.h"
@@ -334,6 +336,29 @@ static void an_agent_that_comes_back_tells_what_it_has(void **state)
 	stage_close(s);
 }
 
+static void one_process_does_not_take_all_links(void **state)
+{
+	struct stage *s = stage_open("");
+	struct peer *p;
+	int near[40], pair[2], n = 0;
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		near[i] = pair[0];
+		inbound_peer(s->qmgr, pair[1], "smtpd greedy 4711");
+	}
+	TAILQ_FOREACH(p, &s->qmgr->peers.all, link_all)
+	{
+		n += p->pid == 4711;
+	}
+	assert_int_equal(n, 16);
+	for (int i = 0; i < 40; i++)
+		close(near[i]);
+	stage_settle(s);
+	assert_true(TAILQ_EMPTY(&s->qmgr->peers.all) || TAILQ_FIRST(&s->qmgr->peers.all)->pid != 4711);
+	stage_close(s);
+}
+
 /* Nothing can be removed. */
 static int no_unlink(void *ctx, const struct sys_call *call)
 {
@@ -382,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_living_agent_that_dies_without_a_word_is_no_obstacle),
 		cmocka_unit_test(an_agent_that_is_replaced_holds_nothing_back),
 		cmocka_unit_test(an_agent_that_comes_back_tells_what_it_has),
+		cmocka_unit_test(one_process_does_not_take_all_links),
 		cmocka_unit_test(what_is_done_and_could_not_be_removed_is_not_delivered_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
