@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define CLERK_MAGIC 0x436c726bu
-enum { BATCH_MAX = 256 };
+enum { BATCH_MAX = 256, RECORDINGS_MAX = 3 };
 
 struct clerk {
 	unsigned magic;
@@ -26,12 +26,21 @@ struct clerk {
 struct batch {
 	struct delivery *list[BATCH_MAX];
 	size_t n;
+	struct agent *agent;
+	struct spool_result *results; /* while they are being recorded */
+	size_t nresults;
+	unsigned failed; /* recordings */
 };
 
-/* The results are durable, or there was nothing to keep. */
+/* The results are durable, or there was nothing to keep. After a failure the next segment may do better: if this process ended
+ * over it, all that it has delivered would be delivered again. */
 static void batch_recorded(void *ctx, bool ok, const void *receipt, size_t len)
 {
 	struct batch *b = ctx;
+	if (!ok && ++b->failed < RECORDINGS_MAX) {
+		spool_results_submit(b->agent->results, b->results, b->nresults, batch_recorded, b);
+		return;
+	}
 	if (!ok)
 		log_fatal("%s: cannot record a result: this process ends, and its recipients are tried again",
 			  b->list[0]->pub.queue_id);
@@ -43,19 +52,20 @@ static void batch_recorded(void *ctx, bool ok, const void *receipt, size_t len)
 static void do_batch(struct clerk *c, struct batch *b)
 {
 	struct arena *a = arena_new();
-	struct spool_result *results;
-	size_t most = 0, n = 0;
+	size_t most = 0;
 	for (size_t i = 0; i < b->n; i++) {
 		report_log(b->list[i]);
 		most += b->list[i]->pub.nrcpts;
 	}
 	log_flush();
-	results = arena_alloc(a, most * sizeof *results);
+	b->agent = c->agent;
+	b->results = arena_alloc(a, most * sizeof *b->results);
+	b->nresults = b->failed = 0;
 	for (size_t i = 0; i < b->n; i++)
-		n += report_results(b->list[i], results + n);
+		b->nresults += report_results(b->list[i], b->results + b->nresults);
 	outbox_enter(c->agent->outbox);
-	if (n > 0)
-		spool_results_submit(c->agent->results, results, n, batch_recorded, b);
+	if (b->nresults > 0)
+		spool_results_submit(c->agent->results, b->results, b->nresults, batch_recorded, b);
 	else
 		batch_recorded(b, true, NULL, 0);
 	outbox_leave(c->agent->outbox);

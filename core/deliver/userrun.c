@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,4 +114,9 @@ void user_run(const struct user_half *h, struct ost_user_job *jobs, size_t n, st
 	h->ops->user_publish(h->config, jobs, n);
 	mod_note_end();
 	sync_folders(jobs, n, y);
+	if (h->ops->ops.size <= offsetof(struct ost_transport_ops, user_settle) || !h->ops->user_settle)
+		return; /* made for interface 1.0, or nothing to take back */
+	mod_note(h->module, "user_settle", mod_deadline(USER_TIMES));
+	h->ops->user_settle(h->config, jobs, n);
+	mod_note_end();
 }

@@ -82,18 +82,36 @@ static int open_existing(const struct cfg_view *view, int folder, const char *na
 	return fd;
 }
 
-/* A new mailbox: its user's, with the folder's group. */
+/* Its name, for a file that has none yet. */
+static bool give_name(int fd, int folder, const char *name)
+{
+	char self[64];
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, folder, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* A new mailbox: its user's, with the folder's group, and durable. Where the file system can do that it gets its name last: if
+ * we died in between, a file that is not its user's would lie there, and be refused for ever. */
 static int create(int folder, const char *name, uid_t owner, struct ost_why *why)
 {
 	struct stat st;
-	int fd = openat(folder, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool nameless = true;
+	int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		nameless = false;
+		fd = openat(folder, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
 	if (fd < 0) {
 		why_errno(why, "create mailbox %s", name);
 		return -1;
 	}
-	if (fstat(folder, &st) < 0 || fchown(fd, owner, st.st_gid) < 0 || fchmod(fd, 0600) < 0) {
+	bool ok = fstat(folder, &st) == 0 && fchown(fd, owner, st.st_gid) == 0 && fchmod(fd, 0600) == 0 &&
+		  (!nameless || give_name(fd, folder, name));
+	bool named = ok || !nameless;
+	if (!ok || fsync(folder) < 0) {
 		why_errno(why, "give mailbox %s to its user", name);
-		unlinkat(folder, name, 0);
+		if (named)
+			unlinkat(folder, name, 0);
 		io_close(&fd);
 	}
 	return fd;

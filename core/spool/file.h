@@ -83,6 +83,9 @@ bool file_wants_rewrite(const struct spool *, const struct file_view *);
  */
 bool file_rewrite(struct spool *, const struct file_view *v, struct message_file *);
 bool file_replace(struct message_file *);
+/* Writes bytes that are in the file, and were verified, once more to where they are: after a failed sync nobody knows whether
+ * they are on the disk, and the next sync would not write them again by itself. Not durable yet. False: errno. */
+bool file_write_again(struct spool *, int fd, uint64_t from, uint64_t to);
 /* Appends a record; the view moves on. Not durable yet. A torn tail is cut off first. */
 bool file_append(struct spool *, struct file_view *, enum record_kind, const char *body, uint32_t len);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A message that has been tried for days has a long tail of updates: then its file is written anew. A file
- * with a second name (spool/named.c) stays as it is, since that name would stay with the old content. */
+ * with a second name (spool/named.c) stays as it is, since that name would stay with the old content.
+ * And what a failed sync has left in doubt is written again in its place. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,20 @@ bool file_wants_rewrite(const struct spool *s, const struct file_view *v)
 {
 	uint64_t appended = v->end - (FILE_HEADER + record_length(&v->head));
 	return !v->env->named && appended > s->options.update_limit && appended > v->head.content_len;
+}
+
+bool file_write_again(struct spool *s, int fd, uint64_t from, uint64_t to)
+{
+	char *chunk = mem_alloc(CHUNK);
+	bool ok = true;
+	for (uint64_t at = from, n; ok && at < to; at += n) {
+		n = to - at < CHUNK ? to - at : CHUNK;
+		ok = io_pread_full(fd, chunk, (size_t)n, (off_t)at) && sys_pwrite(&s->sys, fd, chunk, (size_t)n, at);
+	}
+	int error = errno;
+	free(chunk);
+	errno = error;
+	return ok;
 }
 
 /* Copies the content and answers its sum. */

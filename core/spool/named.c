@@ -41,7 +41,10 @@ static enum earlier keep_stored(struct spool *s, const char *name, const struct 
 	    !sys_link(&s->sys, s->named, name, s->message, file_name(first, v->head.serial)) &&
 	    errno != EEXIST)
 		return EARLIER_ERROR;
-	return fsync(v->fd) == 0 && file_sync_folder(s, v->head.serial) ? EARLIER_STORED : EARLIER_ERROR;
+	/* Its first sync may have failed, so that a second one alone would mean nothing. */
+	bool ok = file_write_again(s, v->fd, 0, v->end < v->size ? v->end : v->size) && sys_fsync(&s->sys, v->fd) &&
+		  file_sync_folder(s, v->head.serial);
+	return ok ? EARLIER_STORED : EARLIER_ERROR;
 }
 
 /* Was a message stored under this name? What was never finished is removed. */

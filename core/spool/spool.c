@@ -15,9 +15,6 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "spool/home.h"
-#ifdef OST_FAULT_INJECTION
-#include "spool/sys_fault.h"
-#endif
 
 enum { MIN_INODES = 100, RESULT_SEGMENTS_MAX = 100000 };
 
@@ -102,10 +99,6 @@ struct spool *spool_open(const char *path, const struct spool_options *options, 
 {
 	struct spool *s = new_spool(path, options);
 	bool ok = open_folders(s, why);
-#ifdef OST_FAULT_INJECTION
-	ok = ok &&
-	     (sys_fault_from_environment(&s->sys) || why_set(why, "OST_SPOOL_FAULT is not STEP:N:ACTION"));
-#endif
 	if (!ok)
 		spool_close(&s);
 	if (!s)
@@ -142,9 +135,6 @@ void spool_close(struct spool **sp)
 	pthread_mutex_destroy(&s->serial_lock);
 	pthread_mutex_destroy(&s->room_lock);
 	pthread_rwlock_destroy(&s->fds_lock);
-#ifdef OST_FAULT_INJECTION
-	sys_fault_free(&s->sys);
-#endif
 	free(s->path);
 	s->magic = 0;
 	free(s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Maildir: written to tmp/ under a name that is nobody else's, renamed into new/. */
+ * Maildir: written to tmp/ under a name that is nobody else's, renamed into new/, and taken back when that name could not be
+ * made durable: the message is delivered again, and should not lie there twice. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ enum { NAME_SIZE = 128, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
 struct maildir { /* a job's state between its two steps */
 	int folder;
-	char tmp[NAME_SIZE + 4]; /* "tmp/…" */
+	char name[NAME_SIZE + 4]; /* "tmp/…", then "new/…"; empty: no file */
 };
 
 /* "1700000000.M123456P42Q7.host": time, process, a number within it. */
@@ -68,8 +69,8 @@ static int make_folders(int folder)
 static int create_file(struct maildir *m)
 {
 	for (int attempt = 0;; attempt++) {
-		make_name(m->tmp);
-		int fd = beneath_open(m->folder, m->tmp, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
+		make_name(m->name);
+		int fd = beneath_open(m->folder, m->name, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
 		if (fd >= 0 || attempt == 3)
 			return fd;
 		if (errno == ENOENT && make_folders(m->folder) < 0)
@@ -101,14 +102,14 @@ static int write_message(const struct ost_user_job *j, const struct mail_head *h
 	return write_all(fd, j->message + (done - h->headers_len), j->message_size - (done - h->headers_len));
 }
 
-/* Nothing of it stays. */
+/* Nothing of it stays: neither in tmp, nor in new. */
 static void undo(struct ost_user_job *j)
 {
 	struct maildir *m = j->state;
 	if (!m)
 		return;
-	if (m->tmp[0])
-		unlinkat(m->folder, m->tmp, 0);
+	if (m->name[0])
+		unlinkat(m->folder, m->name, 0);
 	if (m->folder >= 0)
 		close(m->folder);
 	free(m);
@@ -141,7 +142,7 @@ void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
 	j->file_fd = create_file(m);
 	if (j->file_fd < 0) {
 		int error = errno;
-		m->tmp[0] = '\0';
+		m->name[0] = '\0';
 		fail(j, "create maildir file", error);
 		return;
 	}
@@ -159,14 +160,14 @@ void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
 /* Into new/, under the same name; never over another file. */
 static int publish(const struct maildir *m, int new_fd)
 {
-	const char *name = m->tmp + 4;
-	if (renameat2(m->folder, m->tmp, new_fd, name, RENAME_NOREPLACE) == 0)
+	const char *name = m->name + 4;
+	if (renameat2(m->folder, m->name, new_fd, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
-	if (linkat(m->folder, m->tmp, new_fd, name, 0) < 0)
+	if (linkat(m->folder, m->name, new_fd, name, 0) < 0)
 		return -1;
-	unlinkat(m->folder, m->tmp, 0);
+	unlinkat(m->folder, m->name, 0);
 	return 0;
 }
 
@@ -184,6 +185,13 @@ void maildir_publish(struct ost_user_job *j)
 		fail(j, "create maildir file", errno);
 		return;
 	}
-	m->tmp[0] = '\0';
+	memcpy(m->name, "new", 3);
+}
+
+void maildir_settle(struct ost_user_job *j)
+{
+	struct maildir *m = j->state;
+	if (m && j->done.status == OST_SENT)
+		m->name[0] = '\0'; /* it stays */
 	undo(j);
 }

@@ -108,6 +108,9 @@ static void do_job(struct trial *t, const struct ost_user_request *q, struct ost
 	if (j.file_fd >= 0)
 		close(j.file_fd);
 	t->ops->user_publish(t->config, &j, 1);
+	if (j.done.status == OST_SENT && j.dir_fd >= 0 && t->folder_sync_fails)
+		j.done.status = OST_DEFERRED;
+	t->ops->user_settle(t->config, &j, 1);
 	if (j.dir_fd >= 0)
 		close(j.dir_fd);
 	*done = j.done;

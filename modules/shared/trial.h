@@ -34,7 +34,7 @@ struct trial {
 	const char *home;                /* for steps as a user */
 	char users[256];                 /* names of OST_USER_NAMED jobs, with a blank behind each */
 	char forwarded[1024];            /* "sender: rcpt rcpt | prepend" */
-	bool forward_fails, sync_fails;
+	bool forward_fails, sync_fails, folder_sync_fails;
 	struct trial *waiting;           /* host->next(): what waits behind this one, a list */
 	struct trial *began;             /* with which the call of deliver() that took this one began; NULL: none took it */
 	bool finished;                   /* host->finish() was called */

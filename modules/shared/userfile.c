@@ -148,3 +148,10 @@ void userfile_publish(struct ost_user_job *jobs, size_t n)
 		if (is_maildir(&jobs[i]))
 			maildir_publish(&jobs[i]);
 }
+
+void userfile_settle(struct ost_user_job *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_maildir(&jobs[i]))
+			maildir_settle(&jobs[i]);
+}

@@ -33,9 +33,10 @@ struct userfile_options { /* a part of the module's config: USERFILE_PARAMS() */
 	{ .name = "enable_original_recipient", OST_PARAM_AT(config, member.original, OST_PARAM_BOOL), .defval = "yes",      \
 	  .help = "Add X-Original-To with the address as it was before aliases." }
 
-/* user_write() and user_publish() of the transport: a path that ends in / is a Maildir, else a mailbox file. */
+/* user_write(), user_publish() and user_settle() of the transport: a path that ends in / is a Maildir, else a mailbox file. */
 void userfile_write(const struct userfile_options *, struct ost_user_job *jobs, size_t n);
 void userfile_publish(struct ost_user_job *jobs, size_t n);
+void userfile_settle(struct ost_user_job *jobs, size_t n);
 
 /* ---- between the files of this ----------------------------------------------------------------------------------------- */
 struct mail_head { /* the args of a job, taken apart */
@@ -53,6 +54,7 @@ void job_failed(struct ost_user_job *, const char *what, int error);
 
 void maildir_write(const struct userfile_options *, struct ost_user_job *);
 void maildir_publish(struct ost_user_job *);
+void maildir_settle(struct ost_user_job *);
 void mailbox_write(const struct userfile_options *, struct ost_user_job *);
 
 /* Writes the message, as it is; 0 or errno. */

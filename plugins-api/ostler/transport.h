@@ -115,7 +115,7 @@ struct ost_user_job {
 	int file_fd;
 	/* Set by user_publish(): the folder that the core syncs before the result counts; -1: nothing. Closed by the core. */
 	int dir_fd;
-	void *state;             /* the module's own, from user_write() to user_publish(), which frees it */
+	void *state;             /* the module's own, from user_write() to user_publish(), or user_settle() where there is one */
 	struct ost_user_done done; /* preset to OST_SENT 2.0.0; set another status on failure */
 };
 
@@ -131,6 +131,9 @@ struct ost_transport_ops {
 	void (*user_publish)(const void *config, struct ost_user_job *jobs, size_t n);
 	/* Optional: called now and then (about once a second) by one thread, for closing idle connections. */
 	void (*idle)(void *self);
+	/* Optional, since 1.1: after the folders were synced, for every job. Those whose status is OST_SENT stay; of the others
+	 * what user_publish() made is taken back. A module that has it keeps `state` until here, and frees it here. */
+	void (*user_settle)(const void *config, struct ost_user_job *jobs, size_t n);
 };
 #define OST_TRANSPORT_SERIAL_DESTINATION 0x1u /* ops.flags: one delivery at a time to one nexthop is the default */
 #define OST_TRANSPORT_TOGETHER           0x2u /* ops.flags: deliver() takes along what waits (host->next), and does it in one go:

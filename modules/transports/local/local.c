@@ -237,6 +237,12 @@ static void local_publish(const void *config, struct ost_user_job *jobs, size_t 
 	userfile_publish(jobs, n);
 }
 
+static void local_settle(const void *config, struct ost_user_job *jobs, size_t n)
+{
+	(void)config;
+	userfile_settle(jobs, n);
+}
+
 static const struct ost_transport_ops local_ops = {
 	.ops = { .size = sizeof local_ops,
 		 .params = params,
@@ -246,6 +252,7 @@ static const struct ost_transport_ops local_ops = {
 	.deliver = local_deliver,
 	.user_write = local_write,
 	.user_publish = local_publish,
+	.user_settle = local_settle,
 };
 
 static const struct ost_provide provides[] = {

@@ -226,6 +226,10 @@ static void a_failed_sync_leaves_nothing(void **state)
 	s->trial.sync_fails = true;
 	trial_deliver(&s->trial, s->self);
 	assert_int_equal(s->trial.told[0].status, OST_DEFERRED);
+	s->trial.sync_fails = false;
+	s->trial.folder_sync_fails = true; /* it has its name in new, and the name may not be durable */
+	trial_deliver(&s->trial, s->self);
+	assert_int_equal(s->trial.told[0].status, OST_DEFERRED);
 	scene_free(s);
 	assert_int_equal(files_in("deep/dir/new", NULL), 0);
 	assert_int_equal(files_in("deep/dir/tmp", NULL), 0);

@@ -230,6 +230,12 @@ static void virtual_publish(const void *config, struct ost_user_job *jobs, size_
 	userfile_publish(jobs, n);
 }
 
+static void virtual_settle(const void *config, struct ost_user_job *jobs, size_t n)
+{
+	(void)config;
+	userfile_settle(jobs, n);
+}
+
 static const struct ost_transport_ops virtual_ops = {
 	.ops = { .size = sizeof virtual_ops,
 		 .params = params,
@@ -240,6 +246,7 @@ static const struct ost_transport_ops virtual_ops = {
 	.deliver = virtual_deliver,
 	.user_write = virtual_write,
 	.user_publish = virtual_publish,
+	.user_settle = virtual_settle,
 };
 
 static const struct ost_provide provides[] = {

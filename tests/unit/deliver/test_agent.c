@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Deliveries of an agent: real spool, real modules, and this test as qmgr at the other end of the link. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@
 #include "ipc/protocol.h"
 #include "module/module.h"
 #include "net/servers.h"
+#include "spool/home.h"
 #include "tests/support/fixture.h"
 
 static const char content[] = "Subject: x\n\nbody\nFrom here\n";
@@ -252,6 +254,37 @@ static void sent_is_durable_and_told(void **state)
 	assert_int_equal(flights_count(s->agent.flights), 0);
 	assert_true(fixture_logged(&s->fix, "QID: to=<b@example.org>, orig_to=<x@example.org>, relay=none, delay="));
 	assert_true(fixture_logged(&s->fix, ", dsn=2.0.0, status=sent (nobody reads it)"));
+	buf_free(&ticket);
+	stage_free(s);
+}
+
+/* So many writes of records fail. */
+static int failing_writes(void *ctx, const struct sys_call *c)
+{
+	int *left = ctx;
+	if (c->step != SYS_WRITE || c->at < 4096 || *left == 0)
+		return 0;
+	--*left;
+	return EIO;
+}
+
+static void a_result_that_cannot_be_written_goes_elsewhere(void **state)
+{
+	(void)state;
+	struct stage *s = stage_new("discard", "discard", "");
+	struct buf ticket = BUF_INIT;
+	struct answer a;
+	int left = 1;
+	link_up(s);
+	uint64_t serial = store(s, 3, 0, &ticket);
+	s->agent.spool->sys = (struct sys){ failing_writes, &left };
+	order(s, 77, serial, &ticket, "nobody reads it", three, 3);
+	assert_true(take_answer(s, &a, 5 * CLOCK_SECOND));
+	s->agent.spool->sys = (struct sys){ 0 };
+	assert_int_equal(left, 0);
+	assert_true(a.receipt);
+	assert_int_equal(a.n, 3);
+	assert_int_equal(a.status[2], RCPT_SENT);
 	buf_free(&ticket);
 	stage_free(s);
 }
@@ -520,6 +553,7 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sent_is_durable_and_told),
+		cmocka_unit_test(a_result_that_cannot_be_written_goes_elsewhere),
 		cmocka_unit_test(success_that_is_to_be_told_is_owed),
 		cmocka_unit_test(failed_and_deferred),
 		cmocka_unit_test(a_ticket_that_leads_nowhere),

@@ -306,10 +306,22 @@ static void publish_jobs(const void *config, struct ost_user_job *jobs, size_t n
 	}
 }
 
+static size_t settled; /* jobs that were told their end */
+
+static void settle_jobs(const void *config, struct ost_user_job *jobs, size_t n)
+{
+	(void)config;
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(jobs[i].dir_fd, -1); /* the folders are synced */
+		settled++;
+	}
+}
+
 static void each_job_of_a_group_has_its_own_outcome(void **state)
 {
 	(void)state;
-	static const struct ost_transport_ops ops = { .user_write = write_jobs, .user_publish = publish_jobs };
+	static const struct ost_transport_ops ops = { .ops = { .size = sizeof ops }, .user_write = write_jobs,
+							.user_publish = publish_jobs, .user_settle = settle_jobs };
 	const struct user_half half = { .module = "test", .ops = &ops };
 	static const char *const paths[] = { "good", "bad", "pipe", "good", "worse", "good" };
 	enum { N = 6 };
@@ -331,6 +343,7 @@ static void each_job_of_a_group_has_its_own_outcome(void **state)
 			assert_int_equal(jobs[i].dir_fd, -1);
 		}
 	}
+	assert_int_equal(settled, 2 * N);
 	syncer_destroy(&syncer);
 	unlinkat(folder_fd, "f", 0);
 	close(folder_fd);
