@@ -3,7 +3,6 @@
 
 #include <stdalign.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,8 @@
 #include "base/mem.h"
 
 #define ARENA_MAGIC 0xa2e4a001u
-enum { FIRST_BLOCK = 2048, MAX_BLOCK = 65536 };
+/* An arena and its first block are one piece, of a size that malloc() keeps ready for each thread. */
+enum { WHOLE = 1024, SECOND_BLOCK = 2048, MAX_BLOCK = 65536 };
 
 struct block {
 	struct block *next;
@@ -23,14 +23,15 @@ struct block {
 
 struct arena {
 	unsigned magic;
-	struct block *blocks; /* the newest first; the last is the first one made */
+	struct block *blocks; /* the newest first; the last is the one behind this struct */
 	size_t total;
 };
+enum { ARENA_HEAD = (sizeof(struct arena) + 15) / 16 * 16, FIRST_BLOCK = WHOLE - ARENA_HEAD - sizeof(struct block) };
 
 /* Puts a block of at least size bytes in front. */
 static void add_block(struct arena *a, size_t size)
 {
-	size_t want = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
+	size_t want = a->blocks->next ? a->blocks->size * 2 : SECOND_BLOCK;
 	if (want > MAX_BLOCK)
 		want = MAX_BLOCK;
 	if (want < size)
@@ -45,19 +46,20 @@ static void add_block(struct arena *a, size_t size)
 
 struct arena *arena_new(void)
 {
-	struct arena *a = MEM_NEW(struct arena);
-	a->magic = ARENA_MAGIC;
+	char *whole = mem_alloc(WHOLE);
+	struct arena *a = (void *)whole;
+	struct block *first = (void *)(whole + ARENA_HEAD);
+	*first = (struct block){ .size = FIRST_BLOCK };
+	*a = (struct arena){ .magic = ARENA_MAGIC, .blocks = first, .total = FIRST_BLOCK };
 	return a;
 }
 
-/* Frees all blocks in front of keep. */
-static void drop_blocks(struct arena *a, bool keep_first)
+/* Frees all blocks but the first. */
+static void drop_blocks(struct arena *a)
 {
-	while (a->blocks && !(keep_first && !a->blocks->next)) {
-		struct block *b = a->blocks;
+	for (struct block *b; (b = a->blocks)->next; free(b)) {
 		a->blocks = b->next;
 		a->total -= b->size;
-		free(b);
 	}
 }
 
@@ -67,7 +69,7 @@ void arena_destroy(struct arena **ap)
 	if (!a)
 		return;
 	CHECK_MAGIC(a, ARENA_MAGIC);
-	drop_blocks(a, false);
+	drop_blocks(a);
 	a->magic = 0;
 	free(a);
 	*ap = NULL;
@@ -76,9 +78,8 @@ void arena_destroy(struct arena **ap)
 void arena_reset(struct arena *a)
 {
 	CHECK_MAGIC(a, ARENA_MAGIC);
-	drop_blocks(a, true);
-	if (a->blocks)
-		a->blocks->used = 0;
+	drop_blocks(a);
+	a->blocks->used = 0;
 }
 
 size_t arena_size(const struct arena *a)
@@ -92,7 +93,7 @@ static void *take(struct arena *a, size_t size)
 	CHECK_MAGIC(a, ARENA_MAGIC);
 	size_t need = (size + 15) & ~(size_t)15;
 	assert(need >= size);
-	if (!a->blocks || a->blocks->size - a->blocks->used < need)
+	if (a->blocks->size - a->blocks->used < need)
 		add_block(a, need);
 	void *p = a->blocks->data + a->blocks->used;
 	a->blocks->used += need;
@@ -128,13 +129,17 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
+	char text[256]; /* long enough nearly always: formatted once */
 	va_list ap, again;
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(text, sizeof text, fmt, ap);
 	assert(n >= 0);
 	char *s = take(a, (size_t)n + 1);
-	vsnprintf(s, (size_t)n + 1, fmt, again);
+	if ((size_t)n < sizeof text)
+		memcpy(s, text, (size_t)n + 1);
+	else
+		vsnprintf(s, (size_t)n + 1, fmt, again);
 	va_end(again);
 	va_end(ap);
 	return s;

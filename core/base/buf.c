@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+enum { PRINTF_ROOM = 40 }; /* what most of what is printed fits in: it is formatted once */
+
 void buf_free(struct buf *b)
 {
 	free(b->data);
@@ -49,10 +51,14 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	buf_reserve(b, PRINTF_ROOM);
+	size_t room = b->cap - b->len;
+	int n = vsnprintf(b->data + b->len, room, fmt, ap);
 	assert(n >= 0);
-	buf_reserve(b, (size_t)n);
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+	if ((size_t)n >= room) {
+		buf_reserve(b, (size_t)n);
+		vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+	}
 	va_end(again);
 	b->len += (size_t)n;
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "base/mem.h"
 #include "base/sanitize.h"
 
-enum { LINE_MAX_BYTES = 2000, GATHER_BYTES = 16 * 1024 };
+enum { LINE_MAX_BYTES = 2000, PREFIX_MAX = 256, LEVEL_MAX = 16, GATHER_MAX = 16 * 1024 };
 
 static const struct {
 	const char *word;
@@ -34,20 +35,21 @@ static struct {
 	int fd; /* the file, or -1 */
 	int facility;
 	int pid; /* of the process that called log_open(): asking the kernel for each line costs */
-	bool use_syslog, also_stderr, verbose, opened, own_fd;
+	unsigned opened; /* how many times log_open() was called */
+	bool use_syslog, also_stderr, verbose, own_fd;
 } out = { .fd = -1 };
 
-/* Lines of this thread that wait for log_flush(); NULL: they do not wait. */
-static _Thread_local struct gathered {
-	size_t len;
-	char bytes[GATHER_BYTES];
-} *gathered;
+static pthread_mutex_t gathering = PTHREAD_MUTEX_INITIALIZER; /* guards both, but a length of 0 is seen without */
+static char gathered[GATHER_MAX];
+static atomic_size_t gathered_len;
+static _Thread_local bool gathers; /* log_gather() */
 
 static pthread_mutex_t syslog_lock = PTHREAD_MUTEX_INITIALIZER; /* guards syslog_fd */
 static int syslog_fd = -1;
 
 void log_open(const struct log_to *to)
 {
+	log_flush();
 	free(out.tag);
 	free(out.command);
 	if (out.own_fd)
@@ -64,7 +66,7 @@ void log_open(const struct log_to *to)
 	}
 	out.use_syslog = out.fd < 0;
 	out.pid = (int)getpid();
-	out.opened = true;
+	out.opened++;
 }
 
 void log_set_verbose(bool on)
@@ -109,87 +111,117 @@ static void to_syslog(int priority, const char *line, size_t len)
 	pthread_mutex_unlock(&syslog_lock);
 }
 
-/* "Nov 22 14:30:41": the classic syslog stamp, cached per thread and second because localtime_r takes a lock. */
-static const char *stamp(void)
-{
-	static _Thread_local time_t last;
-	static _Thread_local char text[32];
-	time_t now = time(NULL);
-	if (now != last) {
-		struct tm tm;
-		localtime_r(&now, &tm);
-		strftime(text, sizeof text, "%b %e %H:%M:%S", &tm);
-		last = now;
-	}
-	return text;
-}
+/* What each line begins with: "Nov 22 14:30:41 host ostler/smtpd[123]: ". Kept per thread for a second, because
+ * localtime_r() takes a lock. Syslog's own lines have no host. */
+struct prefix {
+	time_t second;
+	unsigned opened; /* of which log_open() */
+	size_t len;
+	char text[PREFIX_MAX];
+};
 
 /* The host name up to its first dot, as syslogd writes it. */
-static const char *host(void)
+static void short_host(char *name, size_t size)
 {
-	static _Thread_local char name[65];
-	if (!name[0]) {
-		if (gethostname(name, sizeof name - 1) < 0)
-			snprintf(name, sizeof name, "localhost");
-		name[strcspn(name, ".")] = '\0';
-	}
-	return name;
+	name[size - 1] = '\0';
+	if (gethostname(name, size - 1) < 0)
+		snprintf(name, size, "localhost");
+	name[strcspn(name, ".")] = '\0';
+}
+
+static const struct prefix *prefix(void)
+{
+	static _Thread_local struct prefix p;
+	time_t now = time(NULL);
+	if (now == p.second && p.opened == out.opened)
+		return &p;
+	char stamp[32], host[65] = "";
+	struct tm tm;
+	localtime_r(&now, &tm);
+	strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
+	if (!out.use_syslog)
+		short_host(host, sizeof host);
+	int n = snprintf(p.text, sizeof p.text, "%s %s%s%s[%d]: ", stamp, host, *host ? " " : "", out.tag, out.pid);
+	p.len = (size_t)n < sizeof p.text ? (size_t)n : sizeof p.text - 1;
+	p.second = now;
+	p.opened = out.opened;
+	return &p;
+}
+
+/* Gathering held: what has been gathered goes to the file. */
+static void write_gathered(void)
+{
+	if (gathered_len)
+		(void)!write(out.fd, gathered, gathered_len);
+	atomic_store_explicit(&gathered_len, 0, memory_order_relaxed);
 }
 
 void log_flush(void)
 {
-	if (!gathered || gathered->len == 0)
+	if (atomic_load_explicit(&gathered_len, memory_order_relaxed) == 0)
 		return;
 	int saved = errno;
-	(void)!write(out.fd, gathered->bytes, gathered->len);
-	gathered->len = 0;
+	pthread_mutex_lock(&gathering);
+	write_gathered();
+	pthread_mutex_unlock(&gathering);
 	errno = saved;
+}
+
+void log_flush_dying(void)
+{
+	if (pthread_mutex_trylock(&gathering) != 0)
+		return; /* another thread is at it, or this one died at it */
+	write_gathered();
+	pthread_mutex_unlock(&gathering);
 }
 
 void log_gather(bool on)
 {
-	if (on && !gathered) {
-		gathered = MEM_NEW(struct gathered);
-	} else if (!on) {
-		log_flush();
-		free(gathered);
-		gathered = NULL;
-	}
+	log_flush();
+	gathers = on;
 }
 
-/* A whole line for the log file. */
-static void to_file(enum log_level level, const char *line, size_t n)
+/* One line, with its LF, to the file; or kept until more have come. */
+static void to_file(enum log_level level, const char *line, size_t len)
 {
-	if (!gathered) {
-		(void)!write(out.fd, line, n);
+	bool now = !gathers || (level != LOG_LEVEL_INFO && level != LOG_LEVEL_DEBUG);
+	if (now && atomic_load_explicit(&gathered_len, memory_order_relaxed) == 0) {
+		(void)!write(out.fd, line, len);
 		return;
 	}
-	if (gathered->len + n > sizeof gathered->bytes)
-		log_flush();
-	memcpy(gathered->bytes + gathered->len, line, n);
-	gathered->len += n;
-	if (level <= LOG_LEVEL_PANIC)
-		log_flush();
+	pthread_mutex_lock(&gathering);
+	if (gathered_len + len > sizeof gathered)
+		write_gathered();
+	memcpy(gathered + gathered_len, line, len);
+	atomic_store_explicit(&gathered_len, gathered_len + len, memory_order_relaxed);
+	if (now)
+		write_gathered();
+	pthread_mutex_unlock(&gathering);
 }
 
 __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *fmt, va_list ap)
 {
-	char text[LINE_MAX_BYTES], clean[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 256];
+	char text[LINE_MAX_BYTES], line[PREFIX_MAX + LEVEL_MAX + LINE_MAX_BYTES + 1];
 	int saved = errno;
 	int n = vsnprintf(text, sizeof text, fmt, ap);
 	size_t len = n < 0 ? 0 : n < (int)sizeof text ? (size_t)n : sizeof text - 1;
-	sanitize_into(clean, sizeof clean, text, len, SANITIZE_LOG);
-	const char *tag = out.tag ? out.tag : "ostler";
+	const char *word = levels[level].word;
+	size_t at = 0, word_len = strlen(word);
+	if (out.opened) {
+		const struct prefix *p = prefix();
+		memcpy(line, p->text, p->len);
+		at = p->len;
+	}
+	memcpy(line + at, word, word_len);
+	char *clean = sanitize_into(line + at + word_len, LINE_MAX_BYTES, text, len, SANITIZE_LOG);
 	if (!out.opened || out.also_stderr)
-		dprintf(STDERR_FILENO, "%s: %s%s\n", out.command ? out.command : tag, levels[level].word, clean);
+		dprintf(STDERR_FILENO, "%s: %s\n", out.command ? out.command : out.opened ? out.tag : "ostler", line + at);
+	at += word_len + strlen(clean);
 	if (out.opened && out.fd >= 0) {
-		n = snprintf(line, sizeof line, "%s %s %s[%d]: %s%s\n", stamp(), host(), tag, out.pid,
-			     levels[level].word, clean);
-		to_file(level, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+		line[at++] = '\n';
+		to_file(level, line, at);
 	} else if (out.opened && out.use_syslog) {
-		n = snprintf(line, sizeof line, "%s %s[%d]: %s%s", stamp(), tag, out.pid, levels[level].word,
-			     clean);
-		to_syslog(levels[level].priority, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+		to_syslog(levels[level].priority, line, at);
 	}
 	errno = saved;
 }

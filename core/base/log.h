@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The log, in Postfix's form: `ostler/smtpd[pid]: QUEUEID: …`, to syslog or to a file, local time.
  *
- * Lines are sanitized as a whole (control bytes become '?') and cut at 2,000 bytes, and a line is never split over two
- * write(2)s or datagrams, so that lines of several threads and processes never mix. All calls may come from any thread. */
+ * Lines are sanitized as a whole (control bytes become '?') and cut at 2,000 bytes, and are one datagram each, or are
+ * written whole, so that lines of several threads and processes never mix. All calls may come from any thread. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -24,11 +24,15 @@ struct log_to {
 void log_open(const struct log_to *to);
 void log_connect(void);          /* connects to syslog now, where that is the log: before a chroot */
 void log_set_verbose(bool on); /* log_debug() lines appear */
-/* From now on the calling thread's lines for a log file wait, up to some kilobytes of them, until log_flush(): many lines
- * become one write. For loops that log much: flush before each wait. Fatal and panic lines, and all before them, go out
- * at once. False: back to a write each. */
+
+/* From now on (off: no longer) this thread's lines of log_info() and log_debug() for a log file wait, some kilobytes of
+ * them at most and in the order of all threads' lines, until log_flush(): many lines become one write. Any other line is
+ * written at once, with those before it. For loops that log much: flush before each wait, as the threads of base/pool.h
+ * do. So what they log before a message is given to the spool is written before the message is durable. A process that
+ * is killed loses what it has not written. */
 void log_gather(bool on);
-void log_flush(void); /* writes what the calling thread has gathered; cheap when that is nothing */
+void log_flush(void); /* writes what all threads have gathered; cheap when that is nothing */
+void log_flush_dying(void); /* the same in a handler of SIGSEGV and its like: tries, and does not wait */
 
 /* log_info() lines have no level word; the others start with "warning: ", "error: " … as Postfix's do. */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -63,6 +63,7 @@ static bool step_back(struct pool *p)
 			break;
 	if (n <= p->base)
 		return true;
+	log_flush();
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_SECONDS;
@@ -89,6 +90,7 @@ static void *thread_main(void *arg)
 {
 	struct pool *p = arg;
 	my_pool = p;
+	log_gather(true);
 	for (;;) {
 		void *owner;
 		enum wait_why why = WAITED_STOP;
@@ -98,6 +100,7 @@ static void *thread_main(void *arg)
 			break;
 		p->work(p->ctx, owner, why);
 	}
+	log_gather(false);
 	leave(p);
 	return NULL;
 }
@@ -199,6 +202,7 @@ void pool_join(struct pool **pp)
 void pool_wait_begin(void)
 {
 	struct pool *p = my_pool;
+	log_flush();
 	if (!p || my_depth++ > 0)
 		return;
 	atomic_fetch_add(&p->waiting, 1);

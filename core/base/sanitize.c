@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sanitize.h"
 
+#include <stdint.h>
 #include <string.h>
 
 size_t utf8_char(const char *s, size_t len)
@@ -30,10 +31,35 @@ size_t utf8_char(const char *s, size_t len)
 	return 0;
 }
 
+/* Bytes of a word at once: those above ASCII, below space, and DEL get their top bit set. Whether any is; which one may
+ * come out wrong behind the first. */
+static uint64_t suspects(uint64_t word)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t del = word ^ (ones * 0x7f);
+	return (word | ((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & tops;
+}
+
+/* How many bytes from s on are printable ASCII. */
+static size_t printable(const char *s, size_t len)
+{
+	size_t n = 0;
+	for (uint64_t word; n + sizeof word <= len; n += sizeof word) {
+		memcpy(&word, s + n, sizeof word);
+		if (suspects(word))
+			break;
+	}
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f)
+		n++;
+	return n;
+}
+
 bool utf8_valid(const char *s, size_t len)
 {
 	while (len > 0) {
-		size_t n = utf8_char(s, len);
+		size_t n = printable(s, len);
+		if (n == 0)
+			n = utf8_char(s, len);
 		if (n == 0)
 			return false;
 		s += n;
@@ -48,22 +74,21 @@ static bool c1_control(const char *s, size_t n)
 	return n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0;
 }
 
-/* Bytes to copy from s as they are; 0: one byte becomes '?'. */
-static size_t clean_prefix(const char *s, size_t len, enum sanitize_for what)
+/* Bytes to copy from s as they are, room bytes at most; 0: one byte becomes '?'. A character that does not fit: more than
+ * room. */
+static size_t clean_prefix(const char *s, size_t len, size_t room, enum sanitize_for what)
 {
-	unsigned char c = (unsigned char)*s;
-	if (c < 0x80)
-		return c >= 0x20 && c != 0x7f;
-	if (what == SANITIZE_REPLY)
-		return 0;
-	size_t n = utf8_char(s, len);
+	size_t n = printable(s, len < room ? len : room);
+	if (n > 0 || what == SANITIZE_REPLY || (unsigned char)*s < 0x80)
+		return n;
+	n = utf8_char(s, len);
 	return c1_control(s, n) ? 0 : n;
 }
 
 void sanitize(struct buf *out, const char *text, size_t len, size_t max, enum sanitize_for what)
 {
 	while (len > 0 && max > 0) {
-		size_t n = clean_prefix(text, len, what);
+		size_t n = clean_prefix(text, len, max, what);
 		if (n > max)
 			break;
 		buf_add(out, n ? text : "?", n ? n : 1);
@@ -78,7 +103,7 @@ char *sanitize_into(char *dst, size_t size, const char *text, size_t len, enum s
 {
 	size_t used = 0;
 	while (len > 0 && used + 1 < size) {
-		size_t n = clean_prefix(text, len, what);
+		size_t n = clean_prefix(text, len, size - used - 1, what);
 		if (used + n + 1 > size)
 			break;
 		if (n)

@@ -22,6 +22,7 @@
 /* What an epoll event's number means besides an entry: the low half is an index into slots, the high half the slot's
  * generation, so that an event that was on its way when its entry went does not reach a successor. */
 enum { TIMER_SLOT = 0, STOP_SLOT = 1, FIRST_SLOT = 2 };
+enum { BATCH = 16 }; /* events that a thread takes out of the epoll at once, when no other thread looks for work */
 
 enum entry_state { ENTRY_HELD, ENTRY_PARKED, ENTRY_READY, ENTRY_LISTENER };
 
@@ -29,8 +30,13 @@ struct wait_entry {
 	struct heap_item timer; /* first: the heap's link */
 	int fd;
 	enum entry_state state;
+	enum wait_for want; /* of the last park */
 	bool registered;  /* fd is known to the epoll */
 	bool wake_early;  /* woken while held: the next park ends at once */
+	bool missed;      /* an event came while none was waited for: the epoll has to look again */
+	bool hung_up;     /* the other side has closed: there will be no more news */
+	bool listed;      /* a listener that is in the ready list */
+	unsigned armed;   /* what the epoll reports of fd, as it was told last; 0: nothing */
 	enum wait_why why; /* in state READY */
 	uint32_t slot;
 	int64_t deadline; /* the true one; the heap may know an earlier one */
@@ -56,6 +62,7 @@ struct waiter {
 	struct heap heap;
 	int64_t armed;      /* what the timer is set to; CLOCK_NEVER: not set */
 	struct wait_entry *ready, **ready_end;
+	size_t looking;     /* threads in epoll_wait(), or about to be: they do not see the ready list */
 };
 
 static uint64_t event_number(const struct waiter *w, uint32_t slot)
@@ -133,9 +140,22 @@ static struct wait_entry *new_entry(struct waiter *w, int fd, void *owner, enum 
 	return e;
 }
 
+/* Under the lock: takes a listener out of the ready list. */
+static void unlist(struct waiter *w, struct wait_entry *e)
+{
+	struct wait_entry **at = &w->ready;
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	if (!*at)
+		w->ready_end = at;
+}
+
 /* Under the lock: frees entry and slot. */
 static void drop_entry(struct waiter *w, struct wait_entry *e)
 {
+	if (e->listed)
+		unlist(w, e);
 	heap_remove(&w->heap, &e->timer);
 	w->slots[e->slot].entry = NULL;
 	w->slots[e->slot].next_free = w->free_slot;
@@ -210,53 +230,79 @@ static void arm_timer(struct waiter *w)
 	w->armed = at;
 }
 
-/* Under the lock: a parked entry becomes ready; somebody has to be told. */
-static void make_ready(struct waiter *w, struct wait_entry *e, enum wait_why why)
+/* Under the lock: to the end of the ready list. */
+static void enlist(struct waiter *w, struct wait_entry *e, enum wait_why why)
 {
-	e->state = ENTRY_READY;
 	e->why = why;
 	e->next = NULL;
 	*w->ready_end = e;
 	w->ready_end = &e->next;
+}
+
+/* Under the lock: a parked entry becomes ready; somebody has to be told. */
+static void make_ready(struct waiter *w, struct wait_entry *e, enum wait_why why)
+{
+	e->state = ENTRY_READY;
+	enlist(w, e, why);
 	atomic_fetch_sub_explicit(&w->parked, 1, memory_order_relaxed);
 }
 
-/* Makes one waiting thread look at the ready list: the timer goes off now. */
+/* Under the lock: makes one waiting thread look at the ready list: the timer goes off now. Threads that do not wait look at
+ * it before they do. */
 static void kick(struct waiter *w)
 {
 	struct itimerspec spec = { .it_value = { 0, 1 } };
-	if (w->armed == 0)
-		return; /* on its way already */
+	if (w->armed == 0 || w->looking == 0)
+		return; /* on its way already, or not needed */
 	w->armed = 0;
 	if (timerfd_settime(w->timer, TFD_TIMER_ABSTIME, &spec, NULL) < 0)
 		log_panic("waiter: timerfd_settime: %s", strerror(errno));
 }
 
+/* What the epoll is asked to report. */
+static unsigned events_of(enum wait_for want)
+{
+	return (want & WAIT_NEWS ? EPOLLET : EPOLLONESHOT) | (want & WAIT_READ ? EPOLLIN | EPOLLRDHUP : 0u) |
+	       (want & WAIT_WRITE ? EPOLLOUT : 0u);
+}
+
+/* Under the lock: sees to it that an event of a parked entry's descriptor is reported, one that is there already too. Under
+ * the lock because the descriptor is the entry's for so long only: another thread might take it up and close it. */
+static bool arm(struct waiter *w, struct wait_entry *e)
+{
+	unsigned events = events_of(e->want);
+	bool known = e->want & WAIT_NEWS && e->armed == events && !e->missed && !e->hung_up;
+	e->missed = false;
+	if (known)
+		return true;
+	struct epoll_event ev = { .events = events, .data.u64 = event_number(w, e->slot) };
+	int op = e->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	e->registered = true;
+	e->armed = events;
+	return epoll_ctl(w->epoll, op, e->fd, &ev) == 0;
+}
+
 void waiter_park(struct waiter *w, struct wait_entry *e, enum wait_for want, int64_t deadline)
 {
 	CHECK_MAGIC(w, WAITER_MAGIC);
-	unsigned events = EPOLLONESHOT | (want & WAIT_READ ? EPOLLIN | EPOLLRDHUP : 0u) | (want & WAIT_WRITE ? EPOLLOUT : 0u);
 	pthread_mutex_lock(&w->lock);
-	assert(e->state == ENTRY_HELD);
-	struct epoll_event ev = { .events = events, .data.u64 = event_number(w, e->slot) };
-	bool add = !e->registered;
-	int fd = want == WAIT_NOTHING ? -1 : e->fd;
-	assert(want == WAIT_NOTHING || e->fd >= 0);
-	e->registered = e->registered || fd >= 0;
+	assert(e->state == ENTRY_HELD && (want == WAIT_NOTHING || e->fd >= 0));
 	e->state = ENTRY_PARKED;
+	e->want = want;
 	e->deadline = deadline;
 	atomic_fetch_add_explicit(&w->parked, 1, memory_order_relaxed);
 	if (e->wake_early) {
 		e->wake_early = false;
 		make_ready(w, e, WAITED_WAKE);
 		kick(w);
-		fd = -1;
-	} else if (deadline != CLOCK_NEVER && !heap_within(&e->timer, deadline)) {
+		pthread_mutex_unlock(&w->lock);
+		return;
+	}
+	if (deadline != CLOCK_NEVER && !heap_within(&e->timer, deadline)) {
 		heap_set(&w->heap, &e->timer, deadline);
 		arm_timer(w);
 	}
-	/* Under the lock, so that the descriptor is still the entry's: another thread might take it up and close it. */
-	if (fd >= 0 && epoll_ctl(w->epoll, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) < 0) {
+	if (want != WAIT_NOTHING && !arm(w, e)) {
 		log_error("waiter: epoll_ctl: %s", strerror(errno));
 		make_ready(w, e, WAITED_DEADLINE);
 		kick(w);
@@ -282,17 +328,20 @@ void waiter_wake(struct waiter *w, struct wait_entry *e)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Under the lock: the first ready entry goes to the caller, NULL when there is none. */
-static struct wait_entry *pop_ready(struct waiter *w)
+/* Under the lock: the first ready entry goes to the caller; WAITED_NOTHING: there is none. */
+static enum wait_why pop_ready(struct waiter *w, void **owner)
 {
 	struct wait_entry *e = w->ready;
 	if (!e)
-		return NULL;
+		return WAITED_NOTHING;
 	w->ready = e->next;
 	if (!w->ready)
 		w->ready_end = &w->ready;
-	e->state = ENTRY_HELD;
-	return e;
+	if (e->state == ENTRY_READY)
+		e->state = ENTRY_HELD;
+	e->listed = false;
+	*owner = e->owner;
+	return e->why;
 }
 
 /* Under the lock: entries whose time has come move to the ready list, the timer is set for the next one. */
@@ -313,42 +362,65 @@ static void expire(struct waiter *w, int64_t now)
 	arm_timer(w);
 }
 
-/* The timer went off, or somebody was woken: what is ready goes to this thread, and another is told when more is left. */
-static enum wait_why take_ready(struct waiter *w, void **owner)
+/* Under the lock: an event of a descriptor. Its entry may have been taken otherwise meanwhile, or be gone. */
+static void note_event(struct waiter *w, const struct epoll_event *ev)
 {
-	enum wait_why why = WAITED_NOTHING;
-	uint64_t ticks;
-	pthread_mutex_lock(&w->lock);
-	(void)!read(w->timer, &ticks, sizeof ticks);
-	expire(w, clock_mono());
-	struct wait_entry *e = pop_ready(w);
-	if (e) {
-		*owner = e->owner;
-		why = e->why;
+	uint32_t slot = (uint32_t)ev->data.u64;
+	struct wait_entry *e = slot < w->nslots ? w->slots[slot].entry : NULL;
+	if (!e || event_number(w, slot) != ev->data.u64)
+		return;
+	if (e->state == ENTRY_LISTENER) {
+		if (!e->listed)
+			enlist(w, e, WAITED_LISTENER);
+		e->listed = true;
+		return;
 	}
-	if (w->ready)
-		kick(w);
-	pthread_mutex_unlock(&w->lock);
-	return why;
+	if (ev->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		e->hung_up = true;
+	if (e->armed & EPOLLONESHOT)
+		e->armed = 0;
+	if (e->state == ENTRY_PARKED && e->want != WAIT_NOTHING)
+		make_ready(w, e, WAITED_IO);
+	else if (e->state != ENTRY_READY) /* whoever takes it up from there has not read yet */
+		e->missed = true;
 }
 
-/* An event of a descriptor: WAITED_NOTHING when its entry has been taken otherwise meanwhile. */
-static enum wait_why take_event(struct waiter *w, uint64_t number, void **owner)
+/* Under the lock: what epoll_wait() gave goes to the ready list. Answers false when one of them is the end. */
+static bool note_events(struct waiter *w, const struct epoll_event *events, int n)
 {
-	enum wait_why why = WAITED_NOTHING;
-	uint32_t slot = (uint32_t)number;
-	pthread_mutex_lock(&w->lock);
-	struct wait_entry *e = slot < w->nslots ? w->slots[slot].entry : NULL;
-	if (e && event_number(w, slot) == number) {
-		if (e->state == ENTRY_PARKED) {
-			e->state = ENTRY_HELD;
-			atomic_fetch_sub_explicit(&w->parked, 1, memory_order_relaxed);
-			why = WAITED_IO;
-		} else if (e->state == ENTRY_LISTENER) {
-			why = WAITED_LISTENER;
+	bool go_on = true;
+	for (int i = 0; i < n; i++) {
+		uint64_t ticks;
+		switch (events[i].data.u64) {
+		case TIMER_SLOT: /* a deadline, or somebody was woken */
+			(void)!read(w->timer, &ticks, sizeof ticks);
+			expire(w, clock_mono());
+			break;
+		case STOP_SLOT:
+			go_on = false;
+			break;
+		default:
+			note_event(w, &events[i]);
 		}
-		*owner = e->owner;
 	}
+	return go_on;
+}
+
+/* Waits for events. What a thread gets beyond its first is anybody's; while others look for work, it gets one alone. */
+static enum wait_why look(struct waiter *w, int timeout_ms, int max, void **owner)
+{
+	struct epoll_event events[BATCH];
+	log_flush();
+	int n = epoll_wait(w->epoll, events, max, timeout_ms);
+	if (n < 0 && errno != EINTR)
+		log_panic("waiter: epoll_wait: %s", strerror(errno));
+	pthread_mutex_lock(&w->lock);
+	w->looking--;
+	enum wait_why why = WAITED_STOP;
+	if (note_events(w, events, n))
+		why = pop_ready(w, owner);
+	if (w->ready)
+		kick(w);
 	pthread_mutex_unlock(&w->lock);
 	return why;
 }
@@ -359,20 +431,18 @@ enum wait_why waiter_take(struct waiter *w, int64_t timeout, void **owner)
 	int64_t until = timeout == CLOCK_NEVER ? CLOCK_NEVER : clock_mono() + timeout;
 	*owner = NULL;
 	for (;;) {
-		struct epoll_event ev;
 		if (atomic_load_explicit(&w->stopping, memory_order_relaxed))
 			return WAITED_STOP;
-		int n = epoll_wait(w->epoll, &ev, 1, clock_poll_ms(until));
-		if (n < 0 && errno != EINTR)
-			log_panic("waiter: epoll_wait: %s", strerror(errno));
-		if (n == 0)
-			return WAITED_NOTHING;
-		if (n < 0)
-			continue;
-		enum wait_why why = ev.data.u64 == TIMER_SLOT  ? take_ready(w, owner)
-				    : ev.data.u64 == STOP_SLOT ? WAITED_STOP
-							       : take_event(w, ev.data.u64, owner);
+		pthread_mutex_lock(&w->lock);
+		enum wait_why why = pop_ready(w, owner);
+		int max = w->looking ? 1 : BATCH;
+		w->looking += why == WAITED_NOTHING;
+		pthread_mutex_unlock(&w->lock);
 		if (why != WAITED_NOTHING)
+			return why;
+		int ms = clock_poll_ms(until);
+		why = look(w, ms, max, owner);
+		if (why != WAITED_NOTHING || (until != CLOCK_NEVER && clock_mono() >= until))
 			return why;
 	}
 }

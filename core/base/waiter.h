@@ -5,8 +5,9 @@
  * thread that took it, until it parks it again or removes it, or the waiter. Threads call waiter_take() directly; there is
  * no thread in between. One mutex guards entries, heap and ready list; it is never held across a system call that waits.
  *
- * The costs of a round: one epoll_wait, one epoll_ctl (EPOLLONESHOT is armed anew). Deadlines are kept lazily: an entry
- * stays in the heap while it is worked on, and the timer is set again only for an earlier deadline. */
+ * The costs of a round: a share of an epoll_wait(), which brings many events when nobody else looks for work, and an
+ * epoll_ctl() unless WAIT_NEWS says that it can be spared. Deadlines are kept lazily: an entry stays in the heap while it
+ * is worked on, and the timer is set again only for an earlier deadline. */
 #ifndef BASE_WAITER_H
 #define BASE_WAITER_H
 
@@ -17,7 +18,14 @@
 struct waiter;
 struct wait_entry;
 
-enum wait_for { WAIT_READ = 1, WAIT_WRITE = 2, WAIT_NOTHING = 0 /* its deadline, or a wake */ };
+enum wait_for {
+	WAIT_NOTHING = 0, /* its deadline, or a wake */
+	WAIT_READ = 1,
+	WAIT_WRITE = 2,
+	/* With WAIT_READ, from a holder that has read all there was since it took the entry (a read gave less than it asked
+	 * for, or nothing): what came since then counts. Costs no system call. */
+	WAIT_NEWS = 4,
+};
 enum wait_why {
 	WAITED_IO = 1,     /* readable, writable, or hung up: the next read or write tells */
 	WAITED_DEADLINE,

@@ -40,6 +40,7 @@ static void ignore_signals(void)
 static void on_crash(int number)
 {
 	mod_page_mark_crash();
+	log_flush_dying();
 	signal(number, SIG_DFL);
 	raise(number);
 }
@@ -87,6 +88,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	syscall(SYS_close_range, CONTROL_FD + 1, ~0U, 0);
 	ignore_signals();
 	catch_crashes();
+	atexit(log_flush); /* a module may call exit() */
 	struct worker *w = the_worker = worker_new(role);
 	w->roles = roles;
 	if (!worker_start_receive(w, &why) || !worker_start_become(w, &why))

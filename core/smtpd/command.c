@@ -210,7 +210,7 @@ static bool out_of_turn(struct session *s, const struct command *c)
 	char clean[SHOWN_MAX * 4 + 8];
 	if (!s->ill_pipelining)
 		log_info("improper command pipelining after %s from %s: %s", c->name, s->peer.namaddr,
-			 escaped(clean, sizeof clean, s->in.data + s->in_at, session_unread(s)));
+			 escaped(clean, sizeof clean, input_start(&s->in), input_unread(&s->in)));
 	s->ill_pipelining = true;
 	if (!s->server->forbid_pipelining)
 		return false;
@@ -351,12 +351,13 @@ static bool cmd_ehlo(struct session *s, struct words *w)
 	unsigned hidden = srv->ehlo_hidden | (srv->vrfy_disabled ? EHLO_VRFY : 0u) | (srv->flush_site ? 0u : EHLO_ETRN);
 	struct buf *out = &s->out;
 	size_t last = out->len;
-	buf_printf(out, "250-%s\r\n", srv->myhostname);
+	reply(s, "250-%s", srv->myhostname);
 	for (int i = 0; i < NEHLO; i++) {
 		if (hidden & ehlo_words[i].bit)
 			continue;
 		last = out->len;
-		buf_printf(out, "250-%s", ehlo_words[i].word);
+		buf_add(out, "250-", 4);
+		buf_puts(out, ehlo_words[i].word);
 		if (ehlo_words[i].bit == EHLO_SIZE && srv->message_limit)
 			buf_printf(out, " %llu", (unsigned long long)srv->message_limit);
 		buf_add(out, "\r\n", 2);
@@ -419,6 +420,7 @@ static bool cmd_quit(struct session *s, struct words *w)
 {
 	(void)w;
 	reply(s, "221 2.0.0 Bye");
+	s->quit = true;
 	session_finish(s);
 	return true;
 }

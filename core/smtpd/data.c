@@ -135,7 +135,7 @@ static bool check_size(struct session *s)
 bool data_eat(struct session *s)
 {
 	struct transaction *tx = s->tx;
-	char *base = s->in.data + s->in_at, *end = s->in.data + s->in.len;
+	char *base = input_start(&s->in), *end = s->in.data + s->in.len;
 	char *dst = base, *p = base;
 	bool over = false;
 	if (p == end)
@@ -155,7 +155,7 @@ bool data_eat(struct session *s)
 		break;
 	}
 	tx->scan.bytes += (uint64_t)(p - base);
-	s->in_at = (size_t)(p - s->in.data);
+	s->in.at = (size_t)(p - s->in.data);
 	if (refuse_bare_newline(s) || check_size(s))
 		return false;
 	if (tx->status == CLEANUP_OK && dst > base)
@@ -243,6 +243,7 @@ bool data_commit(struct session *s)
 	}
 	fill_envelope(s, message_id);
 	s->mode = MODE_COMMIT;
+	input_keep(&s->in); /* another thread may go on */
 	spool_draft_commit(&tx->draft, &tx->env, stored, s);
 	return true; /* the session is another thread's by now, perhaps */
 }

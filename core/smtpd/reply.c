@@ -7,10 +7,12 @@
 #include "base/sanitize.h"
 #include "smtpd/session.h"
 
-enum { REPLY_MAX = 1000 };
+enum { REPLY_MAX = 1000, FIRST_ROOM = 500 /* for one round's replies, as a rule */ };
 
 void reply_text(struct session *s, const char *text)
 {
+	if (!s->out.data)
+		buf_reserve(&s->out, FIRST_ROOM);
 	sanitize(&s->out, text, strlen(text), REPLY_MAX, SANITIZE_REPLY);
 	buf_add(&s->out, "\r\n", 2);
 }
@@ -19,6 +21,10 @@ void reply(struct session *s, const char *fmt, ...)
 {
 	char text[REPLY_MAX];
 	va_list ap;
+	if (!strchr(fmt, '%')) {
+		reply_text(s, fmt);
+		return;
+	}
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);

@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "smtpd/restrict.h"
 
-enum { COMMAND_READ = 4096, DATA_READ = 65536 };
-
 struct session *session_new(struct server *srv, int fd, const struct sockaddr *from)
 {
 	CHECK_MAGIC(srv, SERVER_MAGIC);
@@ -72,7 +70,7 @@ void session_destroy(struct session **sp)
 		waiter_remove_closing(srv->waiter, &s->wait);
 	close(s->fd);
 	free(s->helo);
-	buf_free(&s->in);
+	input_free(&s->in);
 	buf_free(&s->out);
 	verdict_free(&s->verdict);
 	arena_destroy(&s->arena);
@@ -117,8 +115,10 @@ enum io { IO_DONE, IO_WAIT, IO_LOST };
 static enum io flush(struct session *s)
 {
 	size_t sent = 0;
+	/* The answer to QUIT leaves together with the end of the connection, unless unread input would cut both off. */
+	int more = s->mode == MODE_CLOSING && s->quit && s->in.drained && input_unread(&s->in) == 0 ? MSG_MORE : 0;
 	while (sent < s->out.len) {
-		ssize_t n = send(s->fd, s->out.data + sent, s->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(s->fd, s->out.data + sent, s->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT | more);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN)
@@ -136,46 +136,38 @@ static enum io flush(struct session *s)
 /* Reads more. A read that took all there was is not tried again before the session has waited. */
 static enum io fill(struct session *s)
 {
-	size_t want = s->mode == MODE_DATA ? DATA_READ : COMMAND_READ;
-	if (s->drained)
+	size_t n;
+	if (s->in.drained)
 		return IO_WAIT;
-	if (s->in_at == s->in.len)
-		buf_reset(&s->in);
-	else
-		buf_consume(&s->in, s->in_at);
-	s->in_at = 0;
-	buf_reserve(&s->in, want);
-	for (;;) {
-		ssize_t n = recv(s->fd, s->in.data + s->in.len, want, MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return IO_WAIT;
-		if (n <= 0)
-			return IO_LOST;
-		s->in.len += (size_t)n;
-		s->drained = (size_t)n < want;
-		if (!server_limits(s->server)->per_request)
-			session_renew_deadline(s);
-		else if (s->mode == MODE_DATA)
-			s->deadline += (int64_t)n * CLOCK_SECOND / s->server->min_data_rate;
-		return IO_DONE;
+	switch (input_read(&s->in, s->fd, &n)) {
+	case INPUT_NONE_YET:
+		return IO_WAIT;
+	case INPUT_END:
+		return IO_LOST;
+	case INPUT_SOME:
+		break;
 	}
+	if (!server_limits(s->server)->per_request)
+		session_renew_deadline(s);
+	else if (s->mode == MODE_DATA)
+		s->deadline += (int64_t)n * CLOCK_SECOND / s->server->min_data_rate;
+	return IO_DONE;
 }
 
 /* Hands the session over to the waiter; buffers that hold nothing are given back. */
 static void park(struct session *s, enum wait_for want, int64_t deadline)
 {
-	struct waiter *w = s->server->waiter;
-	if (session_unread(s) == 0) {
-		buf_free(&s->in);
-		s->in_at = 0;
-	}
+	input_keep(&s->in);
 	if (s->out.len == 0)
 		buf_free(&s->out);
 	verdict_free(&s->verdict);
-	s->drained = false;
-	waiter_park(w, s->wait, want, deadline);
+	waiter_park(s->server->waiter, s->wait, want, deadline);
+}
+
+/* For the client's next words. */
+static void park_to_read(struct session *s)
+{
+	park(s, s->in.drained ? WAIT_READ | WAIT_NEWS : WAIT_READ, s->deadline);
 }
 
 /* The client did not answer in time. */
@@ -199,59 +191,6 @@ static void lost(struct session *s)
 	end(s);
 }
 
-/* A line that is longer than line_length_limit: its beginning is taken for a command, the rest is passed over. */
-static size_t cut_line(struct session *s, const char *line, size_t len)
-{
-	size_t limit = s->server->line_limit;
-	if (len <= limit)
-		return len;
-	log_warning("%s: request longer than %zu: %.30s...", s->peer.namaddr, limit, line);
-	return limit;
-}
-
-/* A command line that ended in LF alone. True: the session ends here. */
-static bool bare_newline(struct session *s)
-{
-	enum bare_newline how = s->bare_lf_excluded ? BARE_ALLOW : s->server->bare_newline;
-	if (how == BARE_NOTE && !s->noted_bare_lf)
-		log_info("bare_lf after %s from %s", s->where, s->peer.namaddr);
-	s->noted_bare_lf = true;
-	if (how != BARE_REJECT)
-		return false;
-	log_info("reject: bare <LF> received after %s from %s", s->where, s->peer.namaddr);
-	reply(s, "%d %s %s Error: bare <LF> received", s->server->bare_newline_code,
-	      s->server->bare_newline_code < 500 ? "4.5.2" : "5.5.2", s->server->myhostname);
-	session_finish(s);
-	return true;
-}
-
-/* Runs the next whole command line of the input; false: there is none. */
-static bool next_command(struct session *s)
-{
-	size_t left = session_unread(s);
-	const char *line = s->in.data + s->in_at;
-	const char *lf = left ? memchr(line, '\n', left) : NULL;
-	size_t len = lf ? (size_t)(lf - line) : left;
-	if (left == 0)
-		return false;
-	if (s->skipping) {
-		s->in_at += lf ? len + 1 : left;
-		s->skipping = !lf;
-		return lf != NULL;
-	}
-	if (!lf && left <= s->server->line_limit)
-		return false;
-	size_t cut = cut_line(s, line, len);
-	s->in_at += lf ? len + 1 : left;
-	s->skipping = !lf;
-	if (lf && (len == 0 || line[len - 1] != '\r') && bare_newline(s))
-		return true;
-	while (cut > 0 && line[cut - 1] == '\r')
-		cut--;
-	command_run(s, line, cut, session_unread(s) > 0);
-	return true;
-}
-
 /* After each command and reply: too many errors, sleeping, 421. */
 static void after_step(struct session *s)
 {
@@ -272,7 +211,7 @@ static void after_step(struct session *s)
 /* A new generation serves: an idle client is told to come again. */
 static bool told_to_leave(struct session *s)
 {
-	if (!atomic_load(&s->server->retiring) || s->mode != MODE_COMMAND || s->tx || session_unread(s))
+	if (!atomic_load(&s->server->retiring) || s->mode != MODE_COMMAND || s->tx || input_unread(&s->in))
 		return false;
 	reply(s, "421 4.3.2 %s Error: service is being restarted", s->server->myhostname);
 	session_finish(s);
@@ -290,7 +229,7 @@ static bool step(struct session *s, bool *gone)
 		session_renew_deadline(s);
 		return true;
 	case MODE_COMMAND:
-		if (!next_command(s))
+		if (!line_run(s))
 			return false;
 		after_step(s);
 		session_renew_deadline(s);
@@ -325,8 +264,9 @@ static bool sent_all(struct session *s)
 	return true;
 }
 
-/* Flushes, then ends, reads more or parks. Answers true when there is new input. */
-static bool wait_for_client(struct session *s)
+/* Flushes, then ends, or reads more, or parks when there is nothing to read or read is false. Answers true when there is
+ * new input. */
+static bool wait_for_client(struct session *s, bool read)
 {
 	if (!sent_all(s))
 		return false;
@@ -334,9 +274,9 @@ static bool wait_for_client(struct session *s)
 		end(s);
 		return false;
 	}
-	switch (fill(s)) {
+	switch (read ? fill(s) : IO_WAIT) {
 	case IO_WAIT:
-		park(s, WAIT_READ, s->deadline);
+		park_to_read(s);
 		return false;
 	case IO_LOST:
 		lost(s);
@@ -352,40 +292,46 @@ void session_resume(struct session *s)
 	s->mode = MODE_COMMAND;
 	after_step(s);
 	session_renew_deadline(s);
-	if (session_unread(s) || s->sleep_until) { /* work for a pool thread */
+	if (input_unread(&s->in) || s->sleep_until) { /* work for a pool thread */
 		waiter_wake(s->server->waiter, s->wait);
 		park(s, WAIT_NOTHING, CLOCK_NEVER);
 		return;
 	}
-	s->drained = true;
-	(void)wait_for_client(s);
+	(void)wait_for_client(s, false);
+}
+
+/* The pause before a reply: is it over? false: the session has been handed on. */
+static bool pause_over(struct session *s)
+{
+	if (s->sleep_until > clock_mono()) {
+		park(s, WAIT_NOTHING, s->sleep_until);
+		return false;
+	}
+	s->sleep_until = 0;
+	session_renew_deadline(s);
+	return sent_all(s);
 }
 
 void session_work(struct session *s, enum wait_why why)
 {
 	CHECK_MAGIC(s, SESSION_MAGIC);
+	char room[INPUT_ROOM];
+	bool read = s->mode != MODE_CONNECT; /* a client that is still to be greeted has nothing to say */
 	if (why == WAITED_DEADLINE && !s->sleep_until) {
 		timed_out(s);
 		return;
 	}
 	if (why == WAITED_WAKE)
 		told_to_leave(s);
+	input_lend(&s->in, room);
 	for (;;) {
 		bool gone;
-		if (s->sleep_until) {
-			if (s->sleep_until > clock_mono()) {
-				park(s, WAIT_NOTHING, s->sleep_until);
-				return;
-			}
-			s->sleep_until = 0;
-			session_renew_deadline(s);
-			if (!sent_all(s))
-				return;
-		}
+		if (s->sleep_until && !pause_over(s))
+			return;
 		if (step(s, &gone)) {
 			if (gone)
 				return;
-		} else if (!wait_for_client(s)) {
+		} else if (!wait_for_client(s, read)) {
 			return;
 		}
 	}

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/waiter.h"
 #include "cleanup/cleanup.h"
+#include "smtpd/input.h"
 #include "smtpd/server.h"
 #include "smtpd/verdict.h"
 
@@ -83,9 +84,8 @@ struct session {
 	enum protocol protocol;
 	struct arena *arena;   /* lives as long as the session: the peer */
 	struct peer peer;
-	struct buf in, out;    /* input, unsent replies */
-	size_t in_at;          /* in->data[in_at..len) is not yet dealt with */
-	bool drained;          /* the last read took all that was there */
+	struct input in;
+	struct buf out;        /* unsent replies */
 	bool skipping;         /* the rest of an overlong command line */
 	bool counted;          /* in the client's connection count */
 	bool local_rewrite;    /* local_header_rewrite_clients matched */
@@ -93,6 +93,7 @@ struct session {
 	bool noted_bare_lf;
 	bool ill_pipelining;
 	bool disconnect;       /* 421 or 521: close behind the reply */
+	bool quit;             /* the client has said QUIT */
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
 	int64_t deadline;      /* of the current wait for the client */
 	char *helo;            /* sanitized; NULL: none yet */
@@ -118,10 +119,9 @@ void session_resume(struct session *);
 void session_finish(struct session *); /* ends it behind the replies that are queued */
 void session_renew_deadline(struct session *); /* the client has smtpd_timeout from now on */
 void session_destroy(struct session **); /* without a word: tests, and the end of a worker */
-static inline size_t session_unread(const struct session *s)
-{
-	return s->in.len - s->in_at;
-}
+
+/* ---- line.c ---- */
+bool line_run(struct session *); /* the next whole command line of the input; false: there is none */
 
 /* ---- reply.c ---- */
 void reply(struct session *, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* "250 2.0.0 Ok" */

@@ -118,6 +118,8 @@ static void texts_from_outside_are_cleaned(void **state)
 		{ "\xc0\x80\xed\xa0\x80", 5, "?????", "?????" },
 		{ "\xc2\x85next", 6, "??next", "??next" },
 		{ "cut \xe2\x82", 6, "cut ??", "cut ??" },
+		{ "eight bytes at once\x7f then\x1f\x80 and \xff", 33, "eight bytes at once? then?? and ?",
+		  "eight bytes at once? then?? and ?" },
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		char out[64];

@@ -69,13 +69,18 @@ static void test_lines_wait_for_the_flush(void **state)
 	assert_int_equal(lines_in(*state), 1);
 	log_gather(true);
 	log_info("first");
-	log_warning("second");
 	assert_int_equal(lines_in(*state), 1);
 	log_flush();
+	assert_int_equal(lines_in(*state), 2);
+	log_info("next");
+	log_flush_dying();
 	assert_int_equal(lines_in(*state), 3);
+	log_info("waits");
+	log_warning("second"); /* does not, nor does what came before it */
+	assert_int_equal(lines_in(*state), 5);
 	log_info("third");
 	log_gather(false);
-	assert_int_equal(lines_in(*state), 4);
+	assert_int_equal(lines_in(*state), 6);
 	log_info("at once again");
 	char *text = contents(*state);
 	const char *first = strstr(text, "]: first\n"), *second = strstr(text, "]: warning: second\n");
@@ -104,26 +109,35 @@ static void test_more_than_fits_is_written_whole(void **state)
 	free(text);
 }
 
-static void *gather_some(void *arg)
+static void *log_one(void *arg)
 {
-	(void)arg;
-	log_gather(true);
-	for (int i = 0; i < MANY; i++)
-		log_info("a thread's line");
+	log_gather(arg != NULL);
+	log_info("another thread's line");
 	log_gather(false);
 	return NULL;
 }
 
-static void test_each_thread_has_its_own(void **state)
+static void test_threads_keep_the_order(void **state)
 {
-	pthread_t thread;
-	log_gather(true);
-	log_info("waits");
-	assert_int_equal(pthread_create(&thread, NULL, gather_some, NULL), 0);
-	pthread_join(thread, NULL);
-	assert_int_equal(lines_in(*state), MANY);
-	log_flush();
-	assert_int_equal(lines_in(*state), MANY + 1);
+	for (int gathers = 0; gathers < 2; gathers++) {
+		pthread_t thread;
+		log_gather(true);
+		log_info("before the thread %d", gathers);
+		assert_int_equal(pthread_create(&thread, NULL, log_one, gathers ? &thread : NULL), 0);
+		pthread_join(thread, NULL);
+		log_info("behind the thread %d", gathers);
+		log_flush();
+	}
+	char *text = contents(*state);
+	const char *at = text;
+	static const char *const order[] = { "before the thread 0", "another", "behind the thread 0",
+					     "before the thread 1", "another", "behind the thread 1" };
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+		at = strstr(at, order[i]);
+		assert_non_null(at);
+	}
+	free(text);
+	assert_int_equal(lines_in(*state), 6);
 }
 
 static void test_last_words_go_out(void **state)
@@ -148,7 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lines_wait_for_the_flush, open_log, remove_log),
 		cmocka_unit_test_setup_teardown(test_more_than_fits_is_written_whole, open_log, remove_log),
-		cmocka_unit_test_setup_teardown(test_each_thread_has_its_own, open_log, remove_log),
+		cmocka_unit_test_setup_teardown(test_threads_keep_the_order, open_log, remove_log),
 		cmocka_unit_test_setup_teardown(test_last_words_go_out, open_log, remove_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,10 +93,114 @@ static void io_deadline_and_wake(void **state)
 	close(pair[1]);
 }
 
+/* News is what came since the entry was taken, whenever the epoll tells of it; a closed end is always news. */
+static void news_are_told_once(void **state)
+{
+	(void)state;
+	enum wait_for news = WAIT_READ | WAIT_NEWS;
+	int pair[2], who = 0;
+	char c[8];
+	void *owner;
+	struct waiter *w = waiter_new();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	struct wait_entry *e = waiter_add(w, pair[0], &who);
+	assert_int_equal(write(pair[1], "a", 1), 1);
+	waiter_park(w, e, news, CLOCK_NEVER); /* the first time, what is there counts */
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+
+	waiter_park(w, e, news, CLOCK_NEVER); /* unread, against the rule: not told again */
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_NOTHING);
+	assert_int_equal(write(pair[1], "b", 1), 1);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+	assert_int_equal(read(pair[0], c, sizeof c), 2);
+
+	assert_int_equal(write(pair[1], "c", 1), 1); /* while it is held, and seen by a thread that looks */
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_NOTHING);
+	waiter_park(w, e, news, CLOCK_NEVER);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+	assert_int_equal(read(pair[0], c, sizeof c), 1);
+
+	waiter_park(w, e, WAIT_NOTHING, CLOCK_NEVER); /* while only its deadline is waited for */
+	assert_int_equal(write(pair[1], "d", 1), 1);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_NOTHING);
+	waiter_wake(w, e);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_WAKE);
+	waiter_park(w, e, news, CLOCK_NEVER);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+	assert_int_equal(read(pair[0], c, sizeof c), 1);
+
+	assert_int_equal(write(pair[1], "e", 1), 1); /* the last words and the end come as one event */
+	close(pair[1]);
+	waiter_park(w, e, news, CLOCK_NEVER);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+	assert_int_equal(read(pair[0], c, sizeof c), 1);
+	waiter_park(w, e, news, CLOCK_NEVER);
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+	assert_int_equal(read(pair[0], c, sizeof c), 0);
+	waiter_remove(w, &e);
+	waiter_destroy(&w);
+	close(pair[0]);
+}
+
+/* One look brings the events of many; a listener among them may go before its turn. */
+static void events_come_in_batches(void **state)
+{
+	(void)state;
+	enum { N = 20 };
+	int pairs[N][2], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sockaddr_un any = { .sun_family = AF_UNIX }, bound;
+	socklen_t len = sizeof bound;
+	struct wait_entry *entries[N], *l;
+	bool seen[N] = { false };
+	void *owner;
+	struct waiter *w = waiter_new();
+	assert_int_equal(bind(listener, (struct sockaddr *)&any, sizeof any.sun_family), 0);
+	assert_int_equal(listen(listener, 5), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&bound, &len), 0);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
+		entries[i] = waiter_add(w, pairs[i][0], &pairs[i]);
+		waiter_park(w, entries[i], WAIT_READ, CLOCK_NEVER);
+		assert_int_equal(write(pairs[i][1], "x", 1), 1);
+	}
+	l = waiter_listen(w, listener, &listener);
+	int client = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&bound, len), 0);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+		size_t at = (size_t)((int(*)[2])owner - pairs);
+		assert_false(seen[at]);
+		seen[at] = true;
+	}
+	for (int i = 0; i < N; i++) /* the listener's event is in the list with these or behind them */
+		waiter_park(w, entries[i], WAIT_READ, CLOCK_NEVER);
+	enum wait_why why = waiter_take(w, 0, &owner);
+	assert_true(why == WAITED_LISTENER || why == WAITED_IO);
+	waiter_unlisten(w, &l);
+	if (why == WAITED_IO)
+		waiter_park(w, entries[(int(*)[2])owner - pairs], WAIT_NOTHING, CLOCK_NEVER);
+	for (int left = N - (why == WAITED_IO); left > 0; left--) {
+		assert_int_equal(waiter_take(w, 0, &owner), WAITED_IO);
+		waiter_park(w, entries[(int(*)[2])owner - pairs], WAIT_NOTHING, CLOCK_NEVER);
+	}
+	assert_int_equal(waiter_take(w, 0, &owner), WAITED_NOTHING);
+	for (int i = 0; i < N; i++) {
+		waiter_wake(w, entries[i]);
+		assert_int_equal(waiter_take(w, 0, &owner), WAITED_WAKE);
+		waiter_remove(w, &entries[i]);
+		close(pairs[i][0]);
+		close(pairs[i][1]);
+	}
+	waiter_destroy(&w);
+	close(client);
+	close(listener);
+}
+
 enum { CLIENTS = 40, ROUNDS = 200 };
 
 struct echo { /* a session that sends back what it reads, and naps now and then */
 	int fd;
+	enum wait_for want; /* to read: each time, or news alone */
 	unsigned count;
 	struct wait_entry *entry;
 };
@@ -109,13 +214,17 @@ static void echo_work(void *ctx, void *owner, enum wait_why why)
 {
 	struct echo_server *server = ctx;
 	struct echo *e = owner;
-	char c;
+	char c[2];
 	if (why == WAITED_DEADLINE || why == WAITED_WAKE) {
 		waiter_park(server->waiter, e->entry, WAIT_READ, clock_mono() + 20 * CLOCK_SECOND);
 		return;
 	}
 	assert_int_equal(why, WAITED_IO);
-	ssize_t n = recv(e->fd, &c, 1, MSG_DONTWAIT);
+	ssize_t n = recv(e->fd, c, sizeof c, MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN && e->want & WAIT_NEWS) { /* an event of what has been read */
+		waiter_park(server->waiter, e->entry, e->want, clock_mono() + 20 * CLOCK_SECOND);
+		return;
+	}
 	if (n == 0) {
 		waiter_remove(server->waiter, &e->entry);
 		close(e->fd);
@@ -123,7 +232,7 @@ static void echo_work(void *ctx, void *owner, enum wait_why why)
 		return;
 	}
 	assert_int_equal(n, 1);
-	assert_int_equal(send(e->fd, &c, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(send(e->fd, c, 1, MSG_DONTWAIT), 1);
 	if (++e->count % 7 == 0) {
 		pool_wait_begin();
 		usleep(100);
@@ -135,7 +244,7 @@ static void echo_work(void *ctx, void *owner, enum wait_why why)
 		waiter_wake(server->waiter, e->entry);
 		waiter_park(server->waiter, e->entry, WAIT_NOTHING, CLOCK_NEVER);
 	} else
-		waiter_park(server->waiter, e->entry, WAIT_READ, clock_mono() + 20 * CLOCK_SECOND);
+		waiter_park(server->waiter, e->entry, e->want, clock_mono() + 20 * CLOCK_SECOND);
 }
 
 static void *client_main(void *arg)
@@ -166,6 +275,7 @@ static void many_sessions_on_few_threads(void **state)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 		fds[i] = pair[1];
 		server.echoes[i].fd = pair[0];
+		server.echoes[i].want = i % 2 ? WAIT_READ : WAIT_READ | WAIT_NEWS;
 		server.echoes[i].entry = waiter_add(server.waiter, pair[0], &server.echoes[i]);
 		waiter_park(server.waiter, server.echoes[i].entry, WAIT_READ, clock_mono() + 20 * CLOCK_SECOND);
 	}
@@ -219,6 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_heap_sorts_and_forgets),
 		cmocka_unit_test(io_deadline_and_wake),
+		cmocka_unit_test(news_are_told_once),
+		cmocka_unit_test(events_come_in_batches),
 		cmocka_unit_test(many_sessions_on_few_threads),
 		cmocka_unit_test(listeners_stay_armed),
 	};

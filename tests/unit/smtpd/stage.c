@@ -100,7 +100,7 @@ void client_free(struct client **cp)
 
 const char *client_send(struct client *c, const void *p, size_t n)
 {
-	if (send(c->fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
+	if (n > 0 && send(c->fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
 		return "(cannot send)";
 	stage_run(c->stage);
 	return client_read(c);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a client has sent and nobody has dealt with yet.
+ *
+ * While a thread works on a session it lends it a large room to read into (its own stack); only what is still unread when
+ * the session has to wait gets memory of its own, and of its own size. So an idle session holds no buffer. */
+#ifndef SMTPD_INPUT_H
+#define SMTPD_INPUT_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+enum { INPUT_ROOM = 65536 }; /* what a working thread lends */
+
+struct input { /* {0}: empty */
+	char *data;      /* in the room, or in kept */
+	size_t at, len;  /* data[at..len) is unread; it may be changed in place */
+	bool drained;    /* the last read took all that was there */
+	char *room;      /* INPUT_ROOM bytes, or NULL: nobody lends */
+	struct buf kept;
+};
+
+enum input_got { INPUT_SOME, INPUT_NONE_YET, INPUT_END };
+
+/* The loan begins; room must stay until it ends. */
+void input_lend(struct input *, char *room);
+/* The loan ends: what is unread moves to memory of its own. */
+void input_keep(struct input *);
+/* Reads what there is, once, without waiting; within a loan. *n: how many bytes. INPUT_END: the client has closed, or is
+ * gone. May move the unread bytes. */
+enum input_got input_read(struct input *, int fd, size_t *n);
+void input_free(struct input *);
+
+static inline size_t input_unread(const struct input *in)
+{
+	return in->len - in->at;
+}
+static inline char *input_start(const struct input *in)
+{
+	return in->data + in->at;
+}
+
+#endif
