@@ -246,6 +246,11 @@ static void answer_update(struct keeper *k, struct entry *e, struct job *j)
 	}
 	if (!j->ok && j->ghost)
 		e->flags |= ENTRY_GHOST;
+	if (!j->ok && !j->asked) {
+		k->no_moves_before = keeper_now(k) + MOVE_AGAIN_AFTER;
+		if (e->pending)
+			keeper_fold_later(k, e->serial);
+	}
 	if (j->ok) {
 		uint32_t number = e->segment;
 		e->rounds = j->rounds < UINT8_MAX ? (uint8_t)j->rounds : UINT8_MAX;

@@ -15,6 +15,7 @@
 enum {
 	MOVE_AFTER = 60,
 	FOLD_AFTER = 30,
+	MOVE_AGAIN_AFTER = 10, /* when a move or a fold has failed: nobody waits for it */
 	MOVES_MAX = 1024,
 	LOOK_TICKS = 2,
 	RELOAD_TICKS = 60,
@@ -66,6 +67,7 @@ struct keeper {
 	bool blind;                      /* a segment could not be read: no result log is recycled */
 	size_t jobs;                     /* with the mover */
 	size_t moves;                    /* of them, moves that the keeper wanted itself */
+	uint32_t no_moves_before;        /* second of the keeper's life */
 	bool looking;                    /* a look is under way */
 	bool looking_at_all, look_again; /* a full one; and another is asked for */
 	int64_t opened;                  /* clock_mono() */

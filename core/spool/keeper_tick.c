@@ -158,8 +158,10 @@ void keeper_tick(struct keeper *k)
 	k->ticks++;
 	if (k->ticks % LOOK_TICKS == 0 && !k->looking)
 		keeper_start_look(k, false);
-	move_old(k);
-	fold_old(k);
+	if (keeper_now(k) >= k->no_moves_before) {
+		move_old(k);
+		fold_old(k);
+	}
 	try_again(k);
 	if (k->ticks % RELOAD_TICKS == 0)
 		load_again(k);
