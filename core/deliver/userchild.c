@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -68,6 +69,14 @@ static bool take_group(struct ipc_link *link, struct arena *a, struct ost_user_j
 	return true;
 }
 
+/* Is the job link still what it was? A module may have closed what is not its own: that is no end in good order. */
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof type;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
 static int user_serve(struct worker *w)
 {
 	struct ipc_link *link = worker_job_link(w);
@@ -89,7 +98,7 @@ static int user_serve(struct worker *w)
 	arena_destroy(&a);
 	syncer_destroy(&syncer);
 	free(jobs);
-	return 0;
+	return is_socket(ipc_link_fd(link)) ? 0 : 1;
 }
 
 const struct role role_user = {

@@ -80,6 +80,8 @@ int64_t mod_deadline(unsigned times);
 enum { MOD_PAGE_SIZE = 65536 };
 void mod_page_attach(void *page);
 bool mod_page_describe(const void *page, char *text, size_t size);
+/* The call that was probably the last one that began, when no thread is in a module any more. */
+bool mod_page_last(const void *page, char *text, size_t size);
 /* For the handler of fatal signals: notes that the calling thread is the one. Safe there. */
 void mod_page_mark_crash(void);
 /* For the watchdog: every thread that is in a module now, with its innermost call. All of it is the word of a process that

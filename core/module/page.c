@@ -161,6 +161,25 @@ bool mod_page_describe(const void *shared, char *text, size_t size)
 	return shown > 0;
 }
 
+bool mod_page_last(const void *shared, char *text, size_t size)
+{
+	const struct page *page = shared;
+	const struct page_frame *last = NULL;
+	int64_t latest = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < PAGE_SLOTS * PAGE_FRAMES && atomic_load(&page->magic) == PAGE_MAGIC; i++) {
+		const struct page_frame *f = &page->slots[i / PAGE_FRAMES].frames[i % PAGE_FRAMES];
+		int64_t limit = atomic_load(&f->limit);
+		if (limit == CLOCK_NEVER || limit <= latest)
+			continue;
+		last = f;
+		latest = limit;
+	}
+	if (last)
+		describe_frame(page, last, text, size);
+	return last != NULL;
+}
+
 void mod_page_calls(const void *shared, void (*each)(void *ctx, const struct mod_call *), void *ctx)
 {
 	const struct page *page = shared;

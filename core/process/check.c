@@ -21,6 +21,7 @@
 #include "process/paths.h"
 #include "process/privileges.h"
 #include "process/spawn.h"
+#include "process/watchdog.h"
 
 enum { CHILD_SECONDS = 120 };
 
@@ -32,6 +33,9 @@ struct check_child {
 	pid_t pid; /* 0: has been waited for */
 	struct ipc_link *link;
 	bool done; /* it has said that it is through */
+	bool hung; /* and was killed for that */
+	int status; /* waitpid(2)'s, when pid is 0 */
+	struct watchdog *dog;
 };
 
 struct check_child *check_child_start(const struct config *config, int snapshot, struct ost_why *why)
@@ -47,6 +51,7 @@ struct check_child *check_child_start(const struct config *config, int snapshot,
 	c->config = config;
 	tlv_put_str(&body, K_SERVICE, "check");
 	tlv_put_u64(&body, K_ROOTLESS, geteuid() != 0);
+	c->dog = watchdog_new(link);
 	if (spawn_give(link, GIVE_SNAPSHOT, &snapshot, 1, 0))
 		ipc_send(link, CTL_START, body.data, body.len);
 	buf_free(&body);
@@ -88,30 +93,61 @@ static bool take_message(struct check_child *c, struct ipc_message *m, struct fi
 	return !c->done;
 }
 
-bool check_child_read(struct check_child *c, struct findings *findings, int64_t deadline)
-{
-	struct ipc_message m;
-	for (;;) {
-		enum ipc_got got = ipc_receive(c->link, &m, deadline);
-		if (got == IPC_GOT && !take_message(c, &m, findings))
-			return false;
-		if (got == IPC_AGAIN)
-			return true;
-		if (got == IPC_CLOSED) {
-			findings_add(findings, FINDING_FATAL,
-				     "the check of modules and maps ended before it was through: one of them "
-				     "crashed");
-			return false;
-		}
-	}
-}
-
-bool check_child_reaped(struct check_child *c, pid_t pid)
+bool check_child_reaped(struct check_child *c, pid_t pid, int status)
 {
 	if (c->pid != pid)
 		return false;
 	c->pid = 0;
+	c->status = status;
 	return true;
+}
+
+/* Waits for its end, which is here or on its way. */
+static void reap(struct check_child *c)
+{
+	while (c->pid > 0 && waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
+		;
+	c->pid = 0;
+}
+
+/* The link is closed, and not all has been said. */
+static void tell_end(struct check_child *c, struct findings *findings)
+{
+	char text[400];
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL); /* it is ending; its status stays what it is */
+	reap(c);
+	watchdog_end(c->dog, c->status, text, sizeof text);
+	findings_add(findings, FINDING_FATAL, "the check of modules and maps ended before it was through: %s", text);
+}
+
+void check_child_look(struct check_child *c)
+{
+	struct ost_why why = { "" };
+	int64_t loop_time = 2 * cfg_time(config_main_view(c->config), P_ostler_module_timeout);
+	if (!c->dog || c->pid <= 0 || c->hung || !watchdog_look(c->dog, c->pid, clock_mono(), loop_time, &why))
+		return;
+	c->hung = true;
+	log_warning("the check of modules and maps %s", why.text);
+	kill(c->pid, SIGKILL);
+}
+
+bool check_child_read(struct check_child *c, struct findings *findings, int64_t deadline)
+{
+	struct ipc_message m;
+	for (;;) {
+		int64_t now = clock_mono(), until = now + CLOCK_SECOND < deadline ? now + CLOCK_SECOND : deadline;
+		enum ipc_got got = ipc_receive(c->link, &m, until);
+		check_child_look(c);
+		if (got == IPC_GOT && !take_message(c, &m, findings))
+			return false;
+		if (got == IPC_AGAIN && clock_mono() >= deadline)
+			return true;
+		if (got == IPC_CLOSED) {
+			tell_end(c, findings);
+			return false;
+		}
+	}
 }
 
 void check_child_end(struct check_child **cp)
@@ -122,8 +158,8 @@ void check_child_end(struct check_child **cp)
 	if (c->pid > 0 && !c->done)
 		kill(c->pid, SIGKILL);
 	ipc_link_destroy(&c->link);
-	while (c->pid > 0 && waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	reap(c);
+	watchdog_free(&c->dog);
 	free(c);
 	*cp = NULL;
 }

@@ -18,8 +18,10 @@ struct check_child *check_child_start(const struct config *, int snapshot, struc
 int check_child_fd(const struct check_child *);
 /* Takes what it has said until the deadline (0: no waiting); false when it has said everything. */
 bool check_child_read(struct check_child *, struct findings *, int64_t deadline);
+/* Kills it when it is in a module for too long. About once a second. */
+void check_child_look(struct check_child *);
 /* Was it this one that waitpid(2) told of? */
-bool check_child_reaped(struct check_child *, pid_t);
+bool check_child_reaped(struct check_child *, pid_t, int status);
 void check_child_end(struct check_child **); /* kills it when it still runs; accepts NULL */
 
 /* The findings as log lines: "warning: …", "fatal: …". */

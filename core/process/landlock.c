@@ -89,14 +89,15 @@ static bool allow(int ruleset, const char *path, uint64_t access, uint64_t handl
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = access & handled };
 	struct stat st;
-	if (!path)
+	if (!path || rule.allowed_access == 0)
 		return true;
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return true;
 	if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		rule.allowed_access &= FILE_ONLY;
-	bool ok = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	bool ok = rule.allowed_access == 0 ||
+		  syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 	close(rule.parent_fd);
 	return ok;
 }
@@ -120,14 +121,14 @@ static bool allow_all(int ruleset, const struct sandbox *s, uint64_t handled)
 	return ok && allow(ruleset, s->write, READ | WRITE, handled);
 }
 
-bool landlock_seal(const struct sandbox *s, struct ost_why *why)
+bool landlock_seal(const struct sandbox *s, enum landlock_part part, struct ost_why *why)
 {
 	int abi = landlock_call_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1) {
 		log_debug("Landlock is not there: paths are not restricted");
 		return true;
 	}
-	uint64_t handled = READ | WRITE | OTHERS;
+	uint64_t handled = WRITE | OTHERS | (part == LANDLOCK_WHOLE ? READ : 0);
 	if (abi < TRUNCATE_SINCE)
 		handled &= ~LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (abi < REFER_SINCE)
@@ -145,9 +146,10 @@ bool landlock_seal(const struct sandbox *s, struct ost_why *why)
 
 #else
 
-bool landlock_seal(const struct sandbox *s, struct ost_why *why)
+bool landlock_seal(const struct sandbox *s, enum landlock_part part, struct ost_why *why)
 {
 	(void)s;
+	(void)part;
 	(void)why;
 	return true;
 }

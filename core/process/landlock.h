@@ -5,6 +5,10 @@
 
 #include "process/sandbox.h"
 
-bool landlock_seal(const struct sandbox *, struct ost_why *);
+enum landlock_part {
+	LANDLOCK_WHOLE,
+	LANDLOCK_WRITING, /* reading stays free */
+};
+bool landlock_seal(const struct sandbox *, enum landlock_part, struct ost_why *);
 
 #endif

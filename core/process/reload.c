@@ -12,6 +12,7 @@
 #include "process/check.h"
 #include "process/keepsake.h"
 #include "process/lock.h"
+#include "process/logging.h"
 #include "process/master_state.h"
 #include "process/spawn.h"
 
@@ -105,6 +106,8 @@ static void take_over(struct master *m)
 	struct generation *old = m->current, *g = r->next;
 	g->next = m->generations;
 	m->generations = m->current = g;
+	/* The old one's log goes with it. */
+	logging_open(config_main_view(g->config), "master", g->log_fd, m->options->foreground && g->log_fd < 0);
 	old->retired = true;
 	carry_wanted(old, g);
 	keepsake_put(m->keepsake_fd, g->snapshot);
@@ -260,8 +263,7 @@ void reload_begin(struct master *m, struct admin *admin)
 
 bool reload_child_ended(struct master *m, pid_t pid, int status)
 {
-	(void)status;
-	return m->reload && m->reload->child && check_child_reaped(m->reload->child, pid);
+	return m->reload && m->reload->child && check_child_reaped(m->reload->child, pid, status);
 }
 
 void reload_forget(struct master *m, const struct admin *admin)
@@ -272,6 +274,8 @@ void reload_forget(struct master *m, const struct admin *admin)
 
 void reload_tick(struct master *m, int64_t now)
 {
+	if (m->reload && m->reload->child)
+		check_child_look(m->reload->child);
 	if (m->reload && m->reload->step == STEP_RETIRE)
 		reload_proc_retired(m);
 	else if (m->reload && now >= m->reload->deadline)

@@ -43,8 +43,6 @@ static const char *const refused[] = {
 	/* what all threads of a process share: the core's own settings */
 	"close_range",
 	"setrlimit",
-	"chdir",
-	"fchdir",
 	"umask",
 	/* memory that no limit of the process counts */
 	"shmget",
@@ -56,7 +54,6 @@ static const char *const refused[] = {
 	"umount",
 	"umount2",
 	"pivot_root",
-	"chroot",
 	"unshare",
 	"setns",
 	"open_tree",
@@ -114,10 +111,13 @@ static const char *const refused[] = {
 	"request_key",
 };
 
-static int refuse_named(scmp_filter_ctx ctx)
+/* The way into a jail. */
+static const char *const moves[] = { "chroot", "chdir", "fchdir" };
+
+static int refuse_named(scmp_filter_ctx ctx, const char *const *names, size_t n)
 {
-	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		int call = seccomp_syscall_resolve_name(refused[i]);
+	for (size_t i = 0; i < n; i++) {
+		int call = seccomp_syscall_resolve_name(names[i]);
 		if (call == __NR_SCMP_ERROR)
 			continue;
 		int error = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 0);
@@ -152,10 +152,13 @@ static int refuse_arguments(scmp_filter_ctx ctx, const struct sandbox *s)
 	const struct by_argument table[] = {
 		/* threads alone; clone3 hides its flags, and libc falls back to clone */
 		{ SCMP_SYS(clone), false, ARGUMENT(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0) },
-		/* the control link stays open */
+		/* what tells the master, and the administrator, stays open */
 		{ SCMP_SYS(close), false, ARGUMENT_32(0, s->control) },
 		{ SCMP_SYS(dup2), false, ARGUMENT_32(1, s->control) },
 		{ SCMP_SYS(dup3), false, ARGUMENT_32(1, s->control) },
+		{ SCMP_SYS(close), false, ARGUMENT_32(0, s->log) },
+		{ SCMP_SYS(dup2), false, ARGUMENT_32(1, s->log) },
+		{ SCMP_SYS(dup3), false, ARGUMENT_32(1, s->log) },
 		/* limits may be read, affinity may be one's own */
 		{ SCMP_SYS(prlimit64), false, ARGUMENT(2, SCMP_CMP_NE, 0, 0) },
 		{ SCMP_SYS(sched_setaffinity), false, ARGUMENT(0, SCMP_CMP_NE, 0, 0) },
@@ -185,15 +188,19 @@ static int refuse_arguments(scmp_filter_ctx ctx, const struct sandbox *s)
 	return error;
 }
 
-bool seccomp_seal(const struct sandbox *s, struct ost_why *why)
+bool seccomp_seal(const struct sandbox *s, enum seccomp_part part, struct ost_why *why)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	if (!ctx)
 		return why_set(why, "seccomp: cannot make a filter");
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	int error = refuse_named(ctx);
-	if (error == 0)
+	int error = 0;
+	if (part != SECCOMP_GUARD)
+		error = refuse_named(ctx, moves, sizeof moves / sizeof moves[0]);
+	if (error == 0 && part != SECCOMP_REST)
+		error = refuse_named(ctx, refused, sizeof refused / sizeof refused[0]);
+	if (error == 0 && part != SECCOMP_REST)
 		error = refuse_arguments(ctx, s);
 	if (error == 0 && (error = seccomp_load(ctx)) < 0) {
 		log_debug("seccomp is not there (%s): system calls are not restricted", strerror(-error));

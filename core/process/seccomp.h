@@ -6,6 +6,11 @@
 
 #include "process/sandbox.h"
 
-bool seccomp_seal(const struct sandbox *, struct ost_why *);
+enum seccomp_part {
+	SECCOMP_WHOLE,
+	SECCOMP_GUARD, /* all but what a process still needs that goes into its jail */
+	SECCOMP_REST,  /* what the guard left */
+};
+bool seccomp_seal(const struct sandbox *, enum seccomp_part, struct ost_why *);
 
 #endif

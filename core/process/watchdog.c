@@ -2,6 +2,7 @@
 #include "process/watchdog.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +61,10 @@ bool watchdog_end(const struct watchdog *dog, int status, char *text, size_t siz
 {
 	char where[256] = "";
 	bool inside = dog && mod_page_describe(dog->page, where, sizeof where);
-	bool killed = WIFSIGNALED(status);
+	bool killed = WIFSIGNALED(status), by_others = killed && WTERMSIG(status) == SIGKILL;
+	const char *how = inside ? " in " : dog && !by_others && mod_page_last(dog->page, where, sizeof where) ? ", last in " : "";
 	snprintf(text, size, "%s %d%s%s", killed ? "killed by signal" : "exit status",
-		 killed ? WTERMSIG(status) : WEXITSTATUS(status), inside ? " in " : "", where);
+		 killed ? WTERMSIG(status) : WEXITSTATUS(status), how, where);
 	return inside;
 }
 

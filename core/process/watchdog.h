@@ -18,7 +18,7 @@ struct watchdog;
 struct watchdog *watchdog_new(struct ipc_link *);
 void watchdog_free(struct watchdog **); /* NULL is fine */
 
-/* "killed by signal 11 in module hash, lookup", "exit status 1"; status as from waitpid(2). Answers whether the process
+/* "killed by signal 11 in module hash, lookup", "killed by signal 6, last in module …", "exit status 1"; status as from waitpid(2). Answers whether the process
  * ended inside a module. The watchdog may be NULL: a process without modules. */
 bool watchdog_end(const struct watchdog *, int status, char *text, size_t size);
 

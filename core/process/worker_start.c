@@ -156,12 +156,45 @@ static bool chrooted(const struct worker *w)
 	return w->service && w->service->chroot && !w->rootless && !(w->role->flags & ROLE_ROOT) && !w->job;
 }
 
+/* What a user's child may touch: the job link alone stays open. */
+static struct sandbox user_sandbox(const struct worker *w)
+{
+	return (struct sandbox){ .flags = w->role->flags, .write = w->user.home, .control = -1, .log = -1 };
+}
+
+/* What all others may; maildrop is the caller's memory. */
+static struct sandbox sandbox_of(const struct worker *w, const char *maildrop)
+{
+	return (struct sandbox){ .flags = w->role->flags,
+				 .jail = chrooted(w),
+				 .control = CONTROL_FD,
+				 .log = w->log_fd,
+				 .spool = w->spool_path,
+				 .maildrop = maildrop + strlen(w->jail),
+				 .config = cfg_folder(w->view),
+				 .data = cfg_str(w->view, P_data_directory),
+				 .any_path = w->rootless && w->service && !w->service->unpriv };
+}
+
+/* Before modules come: see sandbox_guard(). The first of all processes makes the spool's folders: nobody may afterwards. */
+static bool guard(struct worker *w, struct ost_why *why)
+{
+	char *maildrop = instance_path(w->view, PLACE_MAILDROP);
+	struct sandbox s = sandbox_of(w, maildrop);
+	bool ok = (!(w->role->flags & (ROLE_SPOOL_READ | ROLE_SPOOL_STORE)) || worker_spool(w, why)) && sandbox_guard(&s, why);
+	free(maildrop);
+	return ok;
+}
+
 static bool become_user(struct worker *w, struct ost_why *why)
 {
 	struct identity id = { .uid = w->user.uid, .gid = w->user.gid };
 	if (!privileges_become(*w->user.name ? w->user.name : NULL, &id, why))
 		return false;
 	umask(077);
+	struct sandbox s = user_sandbox(w);
+	if (!sandbox_guard(&s, why))
+		return false;
 	if (w->role->flags & ROLE_MODULES) {
 		mod_init(w->config);
 		table_init();
@@ -203,8 +236,11 @@ bool worker_start_become(struct worker *w, struct ost_why *why)
 		return false;
 	if (!privileges_drop(&id, chrooted(w), why))
 		return false;
-	if (w->role->flags & ROLE_MODULES)
-		start_modules(w);
+	if (!(w->role->flags & ROLE_MODULES))
+		return true;
+	if (!guard(w, why))
+		return false;
+	start_modules(w);
 	return true;
 }
 
@@ -225,12 +261,11 @@ static bool enter_jail(struct worker *w, struct ost_why *why)
 	return true;
 }
 
-/* The job link alone stays open. */
 static bool seal_user(struct worker *w, struct ost_why *why)
 {
-	struct sandbox s = { .flags = w->role->flags, .write = w->user.home, .control = -1 };
+	struct sandbox s = user_sandbox(w);
 	mod_seal();
-	if (!sandbox_seal(&s, why))
+	if (!sandbox_seal(&s, true, why))
 		return false;
 	worker_ready(w);
 	ipc_link_destroy(&w->ctl);
@@ -252,14 +287,8 @@ bool worker_start_seal(struct worker *w, struct ost_why *why)
 	if (w->role->flags & ROLE_MODULES)
 		mod_seal();
 	char *maildrop = instance_path(w->view, PLACE_MAILDROP);
-	struct sandbox s = { .flags = w->role->flags,
-			     .control = CONTROL_FD,
-			     .spool = w->spool_path,
-			     .maildrop = maildrop + strlen(w->jail),
-			     .config = cfg_folder(w->view),
-			     .data = cfg_str(w->view, P_data_directory),
-			     .any_path = w->rootless && w->service && !w->service->unpriv };
-	bool ok = sandbox_seal(&s, why);
+	struct sandbox s = sandbox_of(w, maildrop);
+	bool ok = sandbox_seal(&s, w->role->flags & ROLE_MODULES, why);
 	free(maildrop);
 	return ok;
 }

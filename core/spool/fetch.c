@@ -81,6 +81,8 @@ static enum spool_fetched fetch_journal(struct spool *s, const struct ticket *t,
 		char name[SEGMENT_NAME];
 		spool_stored_free(out);
 		fd = openat(s->journal, segment_name(name, t->number), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			sys_check_folder();
 		own = true;
 		got = fd < 0 ? FETCH_FAILED : copy_record(fd, t, out, why);
 	}

@@ -212,6 +212,7 @@ enum file_verdict file_read(struct spool *s, uint64_t serial, bool for_append, s
 	int fd = openat(s->message, file_name(name, serial),
 			(for_append ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0) {
+		sys_check_folder();
 		v->fd = -1;
 		why_errno(why, "message file %s", name);
 		return errno == ENOENT ? FILE_MISSING : FILE_ERROR;

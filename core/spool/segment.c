@@ -214,6 +214,8 @@ static enum segment_got take_one(const struct segment_family *f, uint32_t number
 {
 	char name[SEGMENT_NAME];
 	int fd = openat(f->dir, segment_name(name, number), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		sys_check_folder();
 	*missing = fd < 0 && errno == ENOENT;
 	if (*missing)
 		return SEGMENT_NONE_FREE;

@@ -30,8 +30,10 @@ int sys_create(const struct sys *s, int dir, const char *name, bool readable)
 {
 	if (!step(s, &(struct sys_call){ .step = SYS_CREATE, .fd = dir, .name = name }, NULL))
 		return -1;
-	return openat(dir, name, (readable ? O_RDWR : O_WRONLY) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		      0600);
+	int fd = openat(dir, name, (readable ? O_RDWR : O_WRONLY) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		sys_check_folder();
+	return fd;
 }
 
 /* A death in the middle of a write: the first half is there. */
@@ -110,6 +112,12 @@ void sys_check_identity(int fd, const struct sys_identity *was, const char *what
 	struct sys_identity is = sys_identity(fd);
 	if (was->inode != 0 && (is.inode != was->inode || is.device != was->device))
 		log_panic("spool: the descriptor of %s was closed by somebody else in this process", what);
+}
+
+void sys_check_folder(void)
+{
+	if (errno == EBADF || errno == ENOTDIR)
+		log_panic("spool: the descriptor of a folder was closed by somebody else in this process");
 }
 
 bool sys_rename(const struct sys *s, int dir, const char *from, int to_dir, const char *to)

@@ -66,6 +66,10 @@ struct sys_identity sys_identity(int fd);
 /* Ends the process, before anybody is answered, when the descriptor means another file now (or none). */
 void sys_check_identity(int fd, const struct sys_identity *, const char *what);
 
+/* After a failed openat(2) beneath a folder of the spool: ends the process when the folder's descriptor is none any more, for the
+ * same reason. Leaves errno. */
+void sys_check_folder(void);
+
 /* Exclusive lock of the open file description, without waiting: it goes with the last descriptor. False:
  * another has it (errno EAGAIN), or an error. */
 bool sys_lock(int fd);

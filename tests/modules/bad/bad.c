@@ -1,79 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A module that is wrong on purpose, in the way that a word asks for: a table by its key, a check by its argument or the HELO
- * name, a transport by the recipient's local part. For tests of what the core does about it; never installed. */
-#include <pthread.h>
+ * name, a transport by the recipient's local part; or, in any entry point, in the way that a file of orders asks for (deeds.h).
+ * For tests of what the core does about it; never installed. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "deeds.h"
 #include "ostler/host.h"
 
 static const struct ost_host *host;
-
-/* ---- deeds that do not come back, or late ---------------------------------------------------------------------------- */
-
-static void crash(void)
-{
-	*(volatile int *)0 = 1;
-}
-
-static void hang(void)
-{
-	for (;;)
-		pause();
-}
-
-static void slow(void)
-{
-	sleep(5);
-}
-
-static void leak(void)
-{
-	enum { PIECE = 1 << 20 };
-	char *volatile piece = malloc(PIECE);
-	if (piece)
-		memset(piece, 1, PIECE); /* and nobody frees it */
-}
-
-static void leave(void)
-{
-	exit(0);
-}
-
-static unsigned deeper(unsigned n)
-{
-	volatile char room[4096] = { (char)n };
-	return n == 0 ? 0 : deeper(n + 1) + (unsigned)room[n % sizeof room];
-}
-
-static void overflow(void)
-{
-	deeper(1);
-}
-
-static void *crash_alone(void *unused)
-{
-	(void)unused;
-	crash();
-	return NULL;
-}
-
-static void crash_in_a_thread(void)
-{
-	pthread_t thread;
-	if (pthread_create(&thread, NULL, crash_alone, NULL) == 0)
-		pthread_join(thread, NULL);
-}
-
-static const struct deed {
-	const char *word;
-	void (*act)(void);
-} deeds[] = {
-	{ "crash", crash }, { "abort", abort },	      { "exit", leave },	       { "hang", hang },
-	{ "slow", slow },   { "leak", leak },	      { "overflow", overflow },	       { "thread", crash_in_a_thread },
-};
 
 /* Is the text the word, alone or followed by something that ends a word? */
 static bool is_word(const char *text, const char *word)
@@ -82,12 +20,37 @@ static bool is_word(const char *text, const char *word)
 	return strncmp(text, word, len) == 0 && (text[len] == '\0' || strchr("@.+ ", text[len]));
 }
 
-/* Does what the text asks for, when it is a deed. */
+/* Does what the text's first word asks for, when it is a deed. */
 static void act(const char *text)
 {
-	for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++)
-		if (is_word(text, deeds[i].word))
-			deeds[i].act();
+	char word[32];
+	struct tried tried;
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(text, "@.+ "), text);
+	deed_do(word, &tried);
+}
+
+/* Does what is ordered for this entry point, and tells what came of it. false with the reason in text: something was ordered. */
+static bool obey(const char *kind, const char *entry, char *text, size_t size)
+{
+	char word[32];
+	struct tried tried;
+	text[0] = '\0';
+	if (!deed_ordered(kind, entry, word))
+		return true;
+	deed_do(word, &tried);
+	snprintf(text, size, "bad %s %s: %s tried %d times, let %d times%s%s", kind, entry, word, tried.times, tried.succeeded,
+		 tried.succeeded ? ": " : "", tried.first);
+	return false;
+}
+
+/* The same where the log can be written to. */
+static bool obey_here(const char *kind, const char *entry)
+{
+	char text[200];
+	if (obey(kind, entry, text, sizeof text))
+		return true;
+	host->log(NULL, OST_LOG_INFO, "%s", text);
+	return false;
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------------- */
@@ -107,6 +70,7 @@ static const struct wrong_answer {
 static enum ost_found bad_lookup(void *self, const struct ost_query *query, struct ost_answer *answer)
 {
 	(void)self;
+	obey_here("table", "lookup");
 	act(query->key);
 	if (is_word(query->key, "huge")) {
 		size_t size = 10u << 20;
@@ -129,12 +93,20 @@ static enum ost_found bad_lookup(void *self, const struct ost_query *query, stru
 	return OST_NOTFOUND;
 }
 
-/* bad:open-crash, bad:open-fails …: the deed is done when the table is opened. */
+/* bad:open-crash, bad:open-fails …: the deed is done when the table is opened. bad:/FILE reads FILE, so that its change is a
+ * reason to reopen. */
 static bool bad_open(struct ost_instance *instance, const void *config, void **self, struct ost_why *why)
 {
 	(void)config;
 	const char *name = host->instance_name(instance);
 	*self = NULL;
+	obey_here("table", "open");
+	if (name[0] == '/') {
+		int fd = host->file_open(instance, name, "", why);
+		if (fd < 0)
+			return false;
+		close(fd);
+	}
 	if (strncmp(name, "open-", 5) == 0) {
 		act(name + 5);
 		return !is_word(name, "open-fails") || host->why(why, "asked to fail");
@@ -142,8 +114,41 @@ static bool bad_open(struct ost_instance *instance, const void *config, void **s
 	return true;
 }
 
+static void bad_close(void *self)
+{
+	(void)self;
+	obey_here("table", "close");
+}
+
+static bool bad_reopen(void *self, struct ost_why *why)
+{
+	(void)self;
+	(void)why;
+	obey_here("table", "reopen");
+	return true;
+}
+
+static bool bad_config_check(const void *config, struct ost_why *why)
+{
+	(void)config;
+	(void)why;
+	obey_here("any", "config_check");
+	return true;
+}
+
 static const struct ost_table_ops table_ops = {
-	.ops = { .size = sizeof table_ops, .flags = OST_TABLE_IMMEDIATE, .open = bad_open },
+	.ops = { .size = sizeof table_ops,
+		 .flags = OST_TABLE_IMMEDIATE,
+		 .config_check = bad_config_check,
+		 .open = bad_open,
+		 .close = bad_close },
+	.lookup = bad_lookup,
+	.reopen = bad_reopen,
+};
+
+/* The same without reopen(): it is closed and opened anew. */
+static const struct ost_table_ops plain_table_ops = {
+	.ops = { .size = sizeof plain_table_ops, .flags = OST_TABLE_IMMEDIATE, .open = bad_open, .close = bad_close },
 	.lookup = bad_lookup,
 };
 
@@ -153,14 +158,17 @@ static const struct ost_table_ops table_ops = {
 static const struct ost_restriction restrictions[] = {
 	{ "bad_check", 1, 0x7f, "does what the word asks for" },
 	{ "bad_helo", 0, 0x7f, "does what the HELO name asks for" },
+	{ "bad_orders", 0, 0x7f, "does what is ordered" },
 	{ NULL, 0, 0, NULL },
 };
 
 static bool bad_prepare(void *self, const char *name, const char *const argv[], void **prepared, struct ost_why *why)
 {
 	(void)self;
+	(void)name;
 	*prepared = NULL;
-	if (strcmp(name, "bad_helo") == 0)
+	obey_here("check", "prepare");
+	if (!argv[0])
 		return true;
 	if (is_word(argv[0], "prepare-fails"))
 		return host->why(why, "asked to fail");
@@ -171,6 +179,7 @@ static bool bad_prepare(void *self, const char *name, const char *const argv[], 
 static void bad_unprepare(void *self, void *prepared)
 {
 	(void)self;
+	obey_here("check", "unprepare");
 	free(prepared);
 }
 
@@ -193,11 +202,53 @@ static const struct wrong_verdict {
 	{ "permit", OST_PERMIT, 0, NULL, NULL },
 };
 
+static const struct stage_entry {
+	enum ost_stage stage;
+	const char *entry; /* in orders */
+} stages[] = {
+	{ OST_STAGE_CONNECT, "run-connect" }, { OST_STAGE_HELO, "run-helo" }, { OST_STAGE_MAIL, "run-mail" },
+	{ OST_STAGE_RCPT, "run-rcpt" },	      { OST_STAGE_DATA, "run-data" }, { OST_STAGE_END_OF_DATA, "run-end" },
+};
+
+static bool bad_check_open(struct ost_instance *instance, const void *config, void **self, struct ost_why *why)
+{
+	(void)instance;
+	(void)config;
+	(void)why;
+	*self = NULL;
+	obey_here("check", "open");
+	return true;
+}
+
+static void bad_check_close(void *self)
+{
+	(void)self;
+	obey_here("check", "close");
+}
+
+static bool bad_session_begin(void *self, struct ost_session *session, void **state)
+{
+	(void)self;
+	(void)session;
+	*state = &host; /* something */
+	obey_here("check", "session_begin");
+	return true;
+}
+
+static void bad_session_end(void *self, void *state)
+{
+	(void)self;
+	(void)state;
+	obey_here("check", "session_end");
+}
+
 static enum ost_verdict bad_run(void *self, void *state, void *prepared, enum ost_stage stage, struct ost_session *session)
 {
 	(void)self;
 	(void)state;
-	(void)stage;
+	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+		if (stages[i].stage == stage)
+			obey_here("check", stages[i].entry);
 	const char *word = prepared ? prepared : host->session_field(session, "helo_name");
 	if (!word)
 		return OST_DUNNO;
@@ -214,10 +265,12 @@ static enum ost_verdict bad_run(void *self, void *state, void *prepared, enum os
 }
 
 static const struct ost_check_ops check_ops = {
-	.ops = { .size = sizeof check_ops },
+	.ops = { .size = sizeof check_ops, .open = bad_check_open, .close = bad_check_close },
 	.restrictions = restrictions,
 	.prepare = bad_prepare,
 	.unprepare = bad_unprepare,
+	.session_begin = bad_session_begin,
+	.session_end = bad_session_end,
 	.run = bad_run,
 };
 
@@ -256,16 +309,97 @@ static void deliver_one(struct ost_delivery *d, uint32_t rcpt)
 		report(d, rcpt, OST_BOUNCED, "5.0.0", "or bounced");
 }
 
+enum { USER = 5000 };
+
+struct order_for_user { /* what deliver() hands to the other half, which may not read the file */
+	char write[32], publish[32];
+};
+
+static void deed_as_user(const char *entry, const char *word, struct ost_user_job *job)
+{
+	struct tried tried;
+	if (!*word || !deed_do(word, &tried))
+		return;
+	job->done.status = OST_DEFERRED;
+	snprintf(job->done.dsn, sizeof job->done.dsn, "4.3.0");
+	snprintf(job->done.text, sizeof job->done.text, "bad transport %s: %s tried %d times, let %d times%s%s", entry, word,
+		 tried.times, tried.succeeded, tried.succeeded ? ": " : "", tried.first);
+}
+
+static void bad_user_write(const void *config, struct ost_user_job *jobs, size_t n)
+{
+	(void)config;
+	for (size_t i = 0; i < n; i++)
+		deed_as_user("user_write", ((const struct order_for_user *)jobs[i].args)->write, &jobs[i]);
+}
+
+static void bad_user_publish(const void *config, struct ost_user_job *jobs, size_t n)
+{
+	(void)config;
+	for (size_t i = 0; i < n; i++)
+		deed_as_user("user_publish", ((const struct order_for_user *)jobs[i].args)->publish, &jobs[i]);
+}
+
+/* Recipients whose name begins with "user" go through the half that runs as a user. */
+static void deliver_as_user(struct ost_delivery *d, uint32_t rcpt)
+{
+	struct order_for_user order = { "", "" };
+	struct ost_user_done done = { .size = sizeof done };
+	if (!deed_ordered("transport", "user_write", order.write))
+		order.write[0] = '\0';
+	if (!deed_ordered("transport", "user_publish", order.publish))
+		order.publish[0] = '\0';
+	struct ost_user_request request = { .size = sizeof request,
+					    .kind = OST_USER_IDS,
+					    .uid = getenv("OST_BAD_ROOTLESS") ? geteuid() : USER,
+					    .gid = getenv("OST_BAD_ROOTLESS") ? getegid() : USER,
+					    .path = "",
+					    .args = &order,
+					    .args_len = sizeof order };
+	host->as_user(d, &request, &done, 1);
+	report(d, rcpt, (int)done.status, done.dsn, done.text);
+}
+
 static void bad_deliver(void *self, struct ost_delivery *d)
 {
 	(void)self;
-	for (uint32_t i = 0; i < d->nrcpts; i++)
-		deliver_one(d, i);
+	obey_here("transport", "deliver");
+	for (uint32_t i = 0; i < d->nrcpts; i++) {
+		if (strncmp(d->rcpts[i].address, "user", 4) == 0)
+			deliver_as_user(d, i);
+		else
+			deliver_one(d, i);
+	}
+}
+
+static bool bad_transport_open(struct ost_instance *instance, const void *config, void **self, struct ost_why *why)
+{
+	(void)instance;
+	(void)config;
+	(void)why;
+	*self = NULL;
+	obey_here("transport", "open");
+	return true;
+}
+
+static void bad_transport_close(void *self)
+{
+	(void)self;
+	obey_here("transport", "close");
+}
+
+static void bad_idle(void *self)
+{
+	(void)self;
+	obey_here("transport", "idle");
 }
 
 static const struct ost_transport_ops transport_ops = {
-	.ops = { .size = sizeof transport_ops },
+	.ops = { .size = sizeof transport_ops, .open = bad_transport_open, .close = bad_transport_close },
 	.deliver = bad_deliver,
+	.user_write = bad_user_write,
+	.user_publish = bad_user_publish,
+	.idle = bad_idle,
 };
 
 /* -------------------------------------------------------------------------------------------------------------------------- */
@@ -274,11 +408,13 @@ static bool bad_load(const struct ost_host *the_host, struct ost_why *why)
 {
 	(void)why;
 	host = the_host;
+	obey_here("any", "load");
 	return true;
 }
 
 static const struct ost_provide provides[] = {
 	{ OST_KIND_TABLE, "bad", &table_ops.ops },
+	{ OST_KIND_TABLE, "badplain", &plain_table_ops.ops },
 	{ OST_KIND_CHECK, "bad", &check_ops.ops },
 	{ OST_KIND_TRANSPORT, "bad", &transport_ops.ops },
 	{ OST_KIND_END, NULL, NULL },
