@@ -21,7 +21,7 @@
 enum {
 	LIMIT_MAX = 2000,
 	BATCH_MAX = 64,
-	EAGER = 8,          /* deliveries at work at once before others wait for one of their threads */
+	EAGER = 4,          /* deliveries at work at once before others wait for one of their threads */
 	EAGER_TOGETHER = 2, /* for a module that takes along what waits */
 };
 /* How long a delivery waits for a thread that is at work, before it gets one of its own. */
@@ -154,7 +154,7 @@ static void work(struct agent *a, struct worker *w, struct ipc_link *link)
 		}
 		if (finished(a, w))
 			break;
-		bool waiting = crew_relieve(a->crew, clock_mono() - patience);
+		bool waiting = crew_relieve(a->crew, clock_mono(), patience);
 		int64_t wait = waiting ? patience : stopping ? CLOCK_SECOND / 20 : CLOCK_SECOND;
 		if (take_orders(a, link, clock_mono() + wait) == IPC_CLOSED)
 			break;

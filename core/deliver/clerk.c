@@ -16,10 +16,11 @@ struct clerk {
 	unsigned magic;
 	struct agent *agent;
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards first, last, ending, and finished_next of what is in the list */
-	pthread_cond_t filled;
+	pthread_mutex_t lock; /* guards all below, and finished_next of what is in the list */
+	pthread_cond_t work;  /* for the clerk's own thread: there is some, and nobody does it */
 	struct delivery *first, **last;
-	bool ending, waiting;
+	bool led;             /* a thread is doing a batch */
+	bool ending;
 };
 
 /* Deliveries that go together. */
@@ -53,11 +54,12 @@ static void do_batch(struct clerk *c, struct batch *b)
 {
 	struct arena *a = arena_new();
 	size_t most = 0;
+	log_gather(b->n > 1);
 	for (size_t i = 0; i < b->n; i++) {
 		report_log(b->list[i]);
 		most += b->list[i]->pub.nrcpts;
 	}
-	log_flush();
+	log_gather(false);
 	b->agent = c->agent;
 	b->results = arena_alloc(a, most * sizeof *b->results);
 	b->nresults = b->failed = 0;
@@ -69,37 +71,39 @@ static void do_batch(struct clerk *c, struct batch *b)
 	else
 		batch_recorded(b, true, NULL, 0);
 	outbox_leave(c->agent->outbox);
-	log_flush();
 	arena_destroy(&a);
 }
 
-/* Takes what is there, after waiting for it. False: nothing will come any more. */
-static bool take_batch(struct clerk *c, struct batch *b)
+/* One batch of what is there. The lock is held, but not meanwhile, and nobody leads. */
+static void lead_once(struct clerk *c)
 {
-	b->n = 0;
-	pthread_mutex_lock(&c->lock);
-	while (!c->first && !c->ending) {
-		c->waiting = true;
-		pthread_cond_wait(&c->filled, &c->lock);
-		c->waiting = false;
-	}
-	while (c->first && b->n < BATCH_MAX) {
-		b->list[b->n++] = c->first;
+	struct batch b = { .n = 0 };
+	while (c->first && b.n < BATCH_MAX) {
+		b.list[b.n++] = c->first;
 		c->first = c->first->finished_next;
 	}
 	if (!c->first)
 		c->last = &c->first;
+	c->led = true;
 	pthread_mutex_unlock(&c->lock);
-	return b->n > 0;
+	do_batch(c, &b);
+	pthread_mutex_lock(&c->lock);
+	c->led = false;
 }
 
 static void *clerk_main(void *arg)
 {
 	struct clerk *c = arg;
-	struct batch b;
-	log_gather(true);
-	while (take_batch(c, &b))
-		do_batch(c, &b);
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		if (c->first && !c->led)
+			lead_once(c);
+		else if (c->ending && !c->led)
+			break;
+		else
+			pthread_cond_wait(&c->work, &c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
 
@@ -111,7 +115,7 @@ struct clerk *clerk_new(struct agent *agent)
 	c->agent = agent;
 	c->last = &c->first;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->filled, NULL);
+	pthread_cond_init(&c->work, NULL);
 	sigfillset(&all); /* signals stay with the process's first thread; faults are the thread's own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS };
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
@@ -124,18 +128,22 @@ struct clerk *clerk_new(struct agent *agent)
 	return c;
 }
 
-void clerk_take(struct clerk *c, struct delivery *d)
+void clerk_take(struct clerk *c, struct delivery *list, bool lead)
 {
 	CHECK_MAGIC(c, CLERK_MAGIC);
-	d->finished_next = NULL;
+	assert(list);
+	struct delivery **end = &list;
+	while (*end)
+		end = &(*end)->finished_next;
 	pthread_mutex_lock(&c->lock);
-	*c->last = d;
-	c->last = &d->finished_next;
-	bool wake = c->waiting;
-	c->waiting = false;
+	*c->last = list;
+	c->last = end;
+	if (lead && !c->led)
+		lead_once(c);
+	bool left = !c->led && (c->first || c->ending); /* whoever leads sees to the rest */
 	pthread_mutex_unlock(&c->lock);
-	if (wake)
-		pthread_cond_signal(&c->filled);
+	if (left)
+		pthread_cond_signal(&c->work);
 }
 
 void clerk_destroy(struct clerk **cp)
@@ -146,11 +154,11 @@ void clerk_destroy(struct clerk **cp)
 	CHECK_MAGIC(c, CLERK_MAGIC);
 	pthread_mutex_lock(&c->lock);
 	c->ending = true;
-	pthread_cond_signal(&c->filled);
+	pthread_cond_signal(&c->work);
 	pthread_mutex_unlock(&c->lock);
 	pthread_join(c->thread, NULL);
 	pthread_mutex_destroy(&c->lock);
-	pthread_cond_destroy(&c->filled);
+	pthread_cond_destroy(&c->work);
 	c->magic = 0;
 	free(c);
 	*cp = NULL;

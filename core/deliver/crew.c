@@ -36,6 +36,9 @@ struct crew {
 	pthread_cond_t gone;  /* the last thread went */
 	struct queued *ring;  /* queued jobs: ring[head], … count of them, modulo cap, a power of two */
 	size_t head, count, cap;
+	uint64_t taken;       /* jobs that have left the queue */
+	uint64_t marked, pace; /* taken at mark_at; how many more there were between the last two marks */
+	int64_t mark_at;
 	struct hand *idle;    /* the one that worked last first: its memory is still warm */
 	size_t threads, resting;
 	bool ending;
@@ -61,6 +64,7 @@ static void *take(struct crew *c)
 	void *job = c->ring[c->head].job;
 	c->head = (c->head + 1) & (c->cap - 1);
 	c->count--;
+	c->taken++;
 	return job;
 }
 
@@ -213,6 +217,7 @@ static void close_gap(struct crew *c, size_t at)
 		c->ring[(c->head + at) & (c->cap - 1)] = c->ring[(c->head + at - 1) & (c->cap - 1)];
 	c->head = (c->head + 1) & (c->cap - 1);
 	c->count--;
+	c->taken++;
 }
 
 void *crew_take(struct crew *c, bool (*fits)(const void *ctx, const void *job), const void *ctx)
@@ -231,14 +236,26 @@ void *crew_take(struct crew *c, bool (*fits)(const void *ctx, const void *job), 
 	return job;
 }
 
-bool crew_relieve(struct crew *c, int64_t before)
+/* Notes how many jobs were taken within the last `patience`. The lock is held. */
+static void measure_pace(struct crew *c, int64_t now, int64_t patience)
+{
+	if (now - c->mark_at < patience)
+		return;
+	c->pace = now - c->mark_at < 2 * patience ? c->taken - c->marked : 0;
+	c->marked = c->taken;
+	c->mark_at = now;
+}
+
+bool crew_relieve(struct crew *c, int64_t now, int64_t patience)
 {
 	struct hand *called[WAKE_MAX];
 	size_t calls = 0, made = 0; /* idle threads, which have their job; new ones, which will take it */
 	CHECK_MAGIC(c, CREW_MAGIC);
 	size_t most = c->eager < WAKE_MAX ? c->eager : WAKE_MAX;
 	pthread_mutex_lock(&c->lock);
-	while (calls + made < most && made < c->count && c->ring[(c->head + made) & (c->cap - 1)].since <= before) {
+	measure_pace(c, now, patience);
+	while (calls + made < most && made + c->pace < c->count &&
+	       c->ring[(c->head + made) & (c->cap - 1)].since <= now - patience) {
 		size_t threads = c->threads;
 		struct hand *h = put_to_work(c);
 		if (h)

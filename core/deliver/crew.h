@@ -21,9 +21,10 @@ void crew_add(struct crew *, void *job);
 void crew_add_all(struct crew *, void *const *jobs, size_t n);
 /* For a thread at work: takes a queued job that fits, of the oldest ones; NULL: none is there. */
 void *crew_take(struct crew *, bool (*fits)(const void *ctx, const void *job), const void *ctx);
-/* Jobs queued at `before` (clock_mono) or earlier still wait: puts more threads to work, at most `eager` in one call.
+/* To be called now and then while jobs wait. When the oldest has waited for `patience` (microseconds), and those at work have
+ * not taken as many jobs in that time as wait now: puts more threads to work, at most `eager` in one call. now: clock_mono().
  * Answers whether any job waits. */
-bool crew_relieve(struct crew *, int64_t before);
+bool crew_relieve(struct crew *, int64_t now, int64_t patience);
 /* Jobs queued or at work. */
 size_t crew_busy(struct crew *);
 /* Waits until every job is done, and ends the threads. Accepts NULL, sets NULL. */

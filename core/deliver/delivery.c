@@ -153,6 +153,7 @@ static bool fill_in(struct delivery *d)
 /* One call of deliver(): what it began with, and what the module took along. The thread's own. */
 struct round {
 	struct delivery *open; /* not finished */
+	struct delivery *over; /* finished, and not with the clerk yet: a list by finished_next */
 };
 
 static void round_add(struct round *round, struct delivery *d)
@@ -171,14 +172,25 @@ static void round_remove(struct delivery *d)
 	d->round = NULL;
 }
 
-void delivery_finish(struct delivery *d)
+/* Its recipients all have an outcome now. */
+static void close_up(struct delivery *d)
 {
-	CHECK_MAGIC(d, AGENT_MAGIC);
-	assert(d->round);
 	round_remove(d);
 	report_rest(d, OST_DEFERRED, "4.3.0", "the transport gave no answer for this recipient");
 	d->finished = clock_mono();
-	clerk_take(d->agent->clerk, d);
+}
+
+/* The last one waits for deliver() to return: then this thread has the time to do the clerk's work. */
+void delivery_finish(struct delivery *d)
+{
+	CHECK_MAGIC(d, AGENT_MAGIC);
+	struct round *round = d->round;
+	assert(round);
+	close_up(d);
+	if (round->open)
+		clerk_take(d->agent->clerk, d, false);
+	else
+		round->over = d;
 }
 
 /* Something is wrong on our side: every recipient is tried again later. */
@@ -186,7 +198,7 @@ static void put_off(struct delivery *d, const char *text)
 {
 	d->finished = clock_mono();
 	report_rest(d, OST_DEFERRED, "4.3.0", text);
-	clerk_take(d->agent->clerk, d);
+	clerk_take(d->agent->clerk, d, false);
 }
 
 /* Gets the message; false: there is nothing to deliver, and this delivery has come to its end. */
@@ -242,7 +254,7 @@ void delivery_run(struct delivery *d)
 {
 	CHECK_MAGIC(d, AGENT_MAGIC);
 	struct agent *a = d->agent;
-	struct round round = { .open = NULL };
+	struct round round = { .open = NULL, .over = NULL };
 	if (!get_message(d))
 		return;
 	round_add(&round, d);
@@ -250,6 +262,11 @@ void delivery_run(struct delivery *d)
 	mod_enter(a->module, "deliver", d->pub.deadline);
 	a->ops->deliver(mod_self(a->module), &d->pub);
 	mod_leave(a->module);
-	while (round.open)
-		delivery_finish(round.open);
+	while (round.open) {
+		d = round.open;
+		close_up(d);
+		d->finished_next = round.over;
+		round.over = d;
+	}
+	clerk_take(a->clerk, round.over, true);
 }

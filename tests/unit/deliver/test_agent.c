@@ -359,6 +359,81 @@ static void a_ticket_that_leads_nowhere(void **state)
 	stage_free(s);
 }
 
+/* ---- several in one call --------------------------------------------------------------------------------------------------- */
+
+struct line { /* what the transport below waits for */
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t changed;
+	bool inside, all_queued, first_told;
+};
+static struct line line = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void line_set(bool *flag)
+{
+	pthread_mutex_lock(&line.lock);
+	*flag = true;
+	pthread_cond_broadcast(&line.changed);
+	pthread_mutex_unlock(&line.lock);
+}
+
+static void line_wait(const bool *flag)
+{
+	pthread_mutex_lock(&line.lock);
+	while (!*flag)
+		pthread_cond_wait(&line.changed, &line.lock);
+	pthread_mutex_unlock(&line.lock);
+}
+
+/* Takes along all that wait; the first is over before the others, and the last gets no report. */
+static void deliver_in_line(void *self, struct ost_delivery *d)
+{
+	const struct ost_report sent = { .size = sizeof sent, .status = OST_SENT, .dsn = "2.0.0", .text = "in line" };
+	(void)self;
+	line_set(&line.inside);
+	line_wait(&line.all_queued);
+	struct ost_delivery *second = mod_host.next(d), *third = mod_host.next(d);
+	assert_true(second && third && !mod_host.next(second));
+	mod_host.report(d, 0, &sent);
+	mod_host.finish(d);
+	line_wait(&line.first_told);
+	mod_host.report(second, 0, &sent);
+}
+
+static void several_in_one_call(void **state)
+{
+	(void)state;
+	static const struct ost_transport_ops in_line = { .ops = { .size = sizeof in_line }, .deliver = deliver_in_line };
+	struct stage *s = stage_new("discard", "discard", "");
+	struct buf tickets[4] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
+	struct answer a;
+	s->agent.ops = &in_line;
+	crew_destroy(&s->agent.crew);
+	s->agent.crew = crew_new(1, 1, run_delivery, &s->agent);
+	link_up(s);
+	for (uint64_t i = 0; i < 4; i++) { /* 2 names a message that is not there, and is passed over */
+		uint64_t serial = store(s, 1, 0, &tickets[i]);
+		order(s, i + 1, i == 2 ? serial + 100 : serial, &tickets[i], "there", three, 1);
+	}
+	line_wait(&line.inside);
+	line_set(&line.all_queued);
+	for (int i = 0; i < 2; i++) { /* in whichever order */
+		assert_true(take_answer(s, &a, 5 * CLOCK_SECOND));
+		assert_true(a.id == 1 || a.id == 3);
+		assert_int_equal(a.status[0], a.id == 1 ? RCPT_SENT : RCPT_DEFERRED);
+	}
+	assert_int_equal(flights_count(s->agent.flights), 2);
+	line_set(&line.first_told);
+	for (int i = 0; i < 2; i++) {
+		assert_true(take_answer(s, &a, 5 * CLOCK_SECOND));
+		assert_true(a.id == 2 || a.id == 4);
+		assert_int_equal(a.status[0], a.id == 2 ? RCPT_SENT : RCPT_DEFERRED);
+		assert_string_equal(a.reason[0], a.id == 2 ? "in line" : "the transport gave no answer for this recipient");
+	}
+	for (size_t i = 0; i < 4; i++)
+		buf_free(&tickets[i]);
+	stage_free(s);
+}
+
 static void orders_that_make_no_sense(void **state)
 {
 	(void)state;
@@ -557,6 +632,7 @@ int main(void)
 		cmocka_unit_test(success_that_is_to_be_told_is_owed),
 		cmocka_unit_test(failed_and_deferred),
 		cmocka_unit_test(a_ticket_that_leads_nowhere),
+		cmocka_unit_test(several_in_one_call),
 		cmocka_unit_test(orders_that_make_no_sense),
 		cmocka_unit_test(all_flights_are_listed),
 		cmocka_unit_test(many_at_once_and_a_new_qmgr_meanwhile),

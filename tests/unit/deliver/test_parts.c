@@ -105,6 +105,75 @@ static void a_stuck_job_holds_up_no_other(void **state)
 	assert_int_equal(g.inside, 6);
 }
 
+/* Waits until so many jobs are inside. */
+static void wait_inside(struct gate *g, unsigned n)
+{
+	pthread_mutex_lock(&g->lock);
+	while (g->inside < n)
+		pthread_cond_wait(&g->changed, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void open_gate(struct gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->open = true;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static bool is_the(const void *ctx, const void *job)
+{
+	return ctx == job;
+}
+
+static void jobs_wait_for_those_at_work(void **state)
+{
+	(void)state;
+	struct gate g = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	static int others[3];
+	struct crew *crew = crew_new(10, 2, wait_at_gate, &g);
+	crew_add(crew, &g);
+	crew_add(crew, &g);
+	for (int i = 0; i < 3; i++)
+		crew_add(crew, &others[i]);
+	wait_inside(&g, 2);
+	assert_int_equal(crew_busy(crew), 5);
+	assert_null(crew_take(crew, is_the, &g)); /* at work, not waiting */
+	assert_ptr_equal(crew_take(crew, is_the, &others[1]), &others[1]);
+	assert_null(crew_take(crew, is_the, &others[1]));
+	assert_int_equal(crew_busy(crew), 4);
+	assert_ptr_equal(crew_take(crew, is_the, &others[2]), &others[2]);
+	assert_ptr_equal(crew_take(crew, is_the, &others[0]), &others[0]);
+	assert_int_equal(crew_busy(crew), 2);
+	open_gate(&g);
+	crew_destroy(&crew);
+	assert_int_equal(g.inside, 2);
+}
+
+static void who_waits_for_too_long_gets_a_thread(void **state)
+{
+	(void)state;
+	struct gate g = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	const int64_t hour = 3600 * CLOCK_SECOND;
+	struct crew *crew = crew_new(5, 2, wait_at_gate, &g);
+	for (int i = 0; i < 7; i++)
+		crew_add(crew, &g);
+	wait_inside(&g, 2);
+	int64_t now = clock_mono();
+	assert_true(crew_relieve(crew, now, hour)); /* has not waited for so long */
+	assert_int_equal(g.inside, 2);
+	assert_true(crew_relieve(crew, now + hour, hour)); /* two more at a time, */
+	wait_inside(&g, 4);
+	assert_true(crew_relieve(crew, now + 3 * hour, hour)); /* and no more than the limit */
+	wait_inside(&g, 5);
+	assert_true(crew_relieve(crew, now + 5 * hour, hour));
+	assert_int_equal(crew_busy(crew), 7);
+	open_gate(&g);
+	crew_destroy(&crew);
+	assert_int_equal(g.inside, 7);
+}
+
 /* ---- outbox -------------------------------------------------------------------------------------------------------------- */
 
 static void pair(struct ipc_link **ours, struct ipc_link **theirs)
@@ -355,6 +424,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_job_runs_once),
 		cmocka_unit_test(a_stuck_job_holds_up_no_other),
+		cmocka_unit_test(jobs_wait_for_those_at_work),
+		cmocka_unit_test(who_waits_for_too_long_gets_a_thread),
 		cmocka_unit_test(reports_wait_for_a_link_and_for_the_last_inside),
 		cmocka_unit_test(delays_as_postfix_writes_them),
 		cmocka_unit_test(jobs_arrive_as_they_were_sent),
