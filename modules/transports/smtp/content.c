@@ -6,7 +6,7 @@
 
 #include "transports/smtp/smtp.h"
 
-enum { SPARE_MAX = 64 * 1024 };
+enum { SPARE_MAX = 64 * 1024, CHUNK = 16 * 1024 };
 
 /* Room for n more bytes and a NUL. Memory that is not there ends the process, as in the core. */
 static void reserve(struct text *t, size_t n)
@@ -109,24 +109,61 @@ static void put_with_cr(struct wire *w, struct text *out, const char *p, size_t 
 	}
 }
 
+/* One line, or what there is of it. */
+static void put_line(struct wire *w, struct text *out, const char *p, size_t n, bool ends)
+{
+	put_with_cr(w, out, p, n);
+	if (!ends)
+		return;
+	text_add(out, "\r\n", 2);
+	w->column = 0;
+	w->cr = false; /* CR LF in the content: one line end */
+}
+
+/* The same for the many lines that are neither long nor have a CR; up to the first that is not so. Answers how many bytes it
+ * has taken; n is at most CHUNK. */
+static size_t put_plain(struct wire *w, struct text *out, const char *p, size_t n)
+{
+	const char *from = p, *end = p + n;
+	reserve(out, 2 * n + 2);
+	char *to = out->data + out->len;
+	while (from < end) {
+		const char *lf = memchr(from, '\n', (size_t)(end - from));
+		size_t part = lf ? (size_t)(lf - from) : (size_t)(end - from);
+		if (w->line_limit > 0 && w->column + part > w->line_limit)
+			break;
+		if (part > 0 && w->column == 0 && *from == '.')
+			*to++ = '.';
+		memcpy(to, from, part);
+		to += part;
+		from += part;
+		w->column += part;
+		if (lf) {
+			*to++ = '\r';
+			*to++ = '\n';
+			from++;
+			w->column = 0;
+		}
+	}
+	out->len = (size_t)(to - out->data);
+	*to = '\0';
+	return (size_t)(from - p);
+}
+
 void wire_put(struct wire *w, struct text *out, const char *p, size_t n)
 {
-	bool any_cr = w->cr || memchr(p, '\r', n);
-	reserve(out, n + n / 16 + 64);
 	while (n > 0) {
-		const char *lf = memchr(p, '\n', n);
-		size_t part = lf ? (size_t)(lf - p) : n;
-		if (any_cr)
-			put_with_cr(w, out, p, part);
-		else
-			put_piece(w, out, p, part);
-		if (lf) {
-			text_add(out, "\r\n", 2);
-			w->column = 0;
-			w->cr = false; /* CR LF in the content: one line end */
+		size_t part = n < CHUNK ? n : CHUNK, taken = 0;
+		if (!w->cr && !memchr(p, '\r', part))
+			taken = put_plain(w, out, p, part);
+		if (taken < part) { /* a line that needs a closer look */
+			const char *lf = memchr(p + taken, '\n', part - taken);
+			size_t line = lf ? (size_t)(lf - p) - taken : part - taken;
+			put_line(w, out, p + taken, line, lf != NULL);
+			taken += line + (lf != NULL);
 		}
-		p += part + (lf != NULL);
-		n -= part + (lf != NULL);
+		p += taken;
+		n -= taken;
 	}
 }
 
