@@ -16,10 +16,20 @@
 #define ENVELOPE "<MAIL\n<RCPT\n<DATA\n"
 #define GRANTED ">250 ok\n>250 ok\n>354 go\n"
 
+/* No deadline is what these are about. */
+static struct scene *patient_scene(const char *script, uint32_t nrcpts)
+{
+	struct scene *s = scene_new(script, nrcpts);
+	struct smtp_config *c = &s->config;
+	c->helo_timeout = c->mail_timeout = c->rcpt_timeout = c->data_init_timeout = c->data_xfer_timeout =
+		c->data_done_timeout = c->connect_timeout = 60 * 1000000;
+	return s;
+}
+
 static void one_after_the_other(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n" GRANTED "body\n" ENVELOPE
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n" GRANTED "body\n" ENVELOPE
 				    ">250 two\n" GRANTED "body\n>250 three\n<QUIT\n", 1);
 	scene_behind(s, 2);
 	deliver(s);
@@ -36,7 +46,7 @@ static void one_after_the_other(void **state)
 static void not_without_pipelining(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET_BARE "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\nbody\n>250 one\n<QUIT\n", 1);
+	struct scene *s = patient_scene(GREET_BARE "<MAIL\n>250 ok\n<RCPT\n>250 ok\n<DATA\n>354 go\nbody\n>250 one\n<QUIT\n", 1);
 	scene_behind(s, 1);
 	deliver(s);
 	scene_end(s);
@@ -50,7 +60,7 @@ static void not_without_pipelining(void **state)
 static void a_broken_connection_costs_the_first_only(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE "reset\nagain\n" GREET ENVELOPE GRANTED
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE "reset\nagain\n" GREET ENVELOPE GRANTED
 				    "body\n>250 two\n<QUIT\n", 1);
 	scene_behind(s, 2);
 	deliver(s);
@@ -66,7 +76,7 @@ static void a_broken_connection_costs_the_first_only(void **state)
 static void a_closing_server_costs_the_first_only(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">421 4.3.2 closing\nclose\nagain\n" GREET ENVELOPE
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">421 4.3.2 closing\nclose\nagain\n" GREET ENVELOPE
 				    GRANTED "body\n>250 two\n<QUIT\n", 1);
 	scene_behind(s, 1);
 	deliver(s);
@@ -79,7 +89,7 @@ static void a_closing_server_costs_the_first_only(void **state)
 static void a_refused_dot_ends_the_line(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">451 4.7.1 later\n" GRANTED
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">451 4.7.1 later\n" GRANTED
 				    "body\n>250 two\n<QUIT\n", 1);
 	scene_behind(s, 2);
 	deliver(s);
@@ -94,7 +104,7 @@ static void a_refused_dot_ends_the_line(void **state)
 static void not_while_a_recipient_is_left(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET "<MAIL\n<RCPT\n<RCPT\n<DATA\n>250 ok\n>250 ok\n>450 4.2.0 later\n>354 go\n"
+	struct scene *s = patient_scene(GREET "<MAIL\n<RCPT\n<RCPT\n<DATA\n>250 ok\n>250 ok\n>450 4.2.0 later\n>354 go\n"
 				    "body\n>250 one\n<QUIT\n", 2);
 	scene_behind(s, 1);
 	deliver(s);
@@ -109,7 +119,7 @@ static void not_while_a_recipient_is_left(void **state)
 static void a_follower_that_is_refused(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n>250 ok\n>550 5.1.1 no\n>354 go\nbody\n"
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n>250 ok\n>550 5.1.1 no\n>354 go\nbody\n"
 				    ">554 no\n<QUIT\n", 1);
 	scene_behind(s, 2);
 	deliver(s);
@@ -124,7 +134,7 @@ static void a_follower_that_is_refused(void **state)
 static void what_does_not_fit_is_passed_over(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(">220 fake\n<EHLO\n>250-fake\n>250-PIPELINING\n>250 SIZE 100\n" ENVELOPE GRANTED "body\n"
+	struct scene *s = patient_scene(">220 fake\n<EHLO\n>250-fake\n>250-PIPELINING\n>250 SIZE 100\n" ENVELOPE GRANTED "body\n"
 				    ENVELOPE ">250 one\n" GRANTED "body\n>250 three\n<QUIT\n", 1);
 	static char big[200];
 	memset(big, 'x', sizeof big);
@@ -143,9 +153,9 @@ static void what_does_not_fit_is_passed_over(void **state)
 static void large_messages_in_line(void **state)
 {
 	(void)state;
-	struct scene *s = scene_new(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n" GRANTED "body\n" ENVELOPE ">250 two\n"
+	struct scene *s = patient_scene(GREET ENVELOPE GRANTED "body\n" ENVELOPE ">250 one\n" GRANTED "body\n" ENVELOPE ">250 two\n"
 				    GRANTED "body\n>250 three\n<QUIT\n", 1);
-	static char big[300 * 1024];
+	static char big[80 * 1024];
 	for (size_t i = 0; i < sizeof big; i++)
 		big[i] = i % 60 == 59 ? '\n' : 'x';
 	scene_behind(s, 2);
