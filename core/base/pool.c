@@ -65,14 +65,14 @@ static bool step_back(struct pool *p)
 		return true;
 	log_flush();
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += IDLE_SECONDS;
 	bool in_time = true;
 	pthread_mutex_lock(&p->lock);
 	p->sleeping++;
 	bool active = false; /* again */
 	while (!p->calls && !p->stopping && in_time && !(active = claim(p)))
-		in_time = pthread_cond_timedwait(&p->wake, &p->lock, &until) == 0;
+		in_time = pthread_cond_clockwait(&p->wake, &p->lock, CLOCK_MONOTONIC, &until) == 0;
 	p->sleeping--;
 	if (!active && p->calls) {
 		p->calls--; /* the caller has counted this thread */

@@ -85,7 +85,7 @@ static bool withdraw(struct crew *c, struct hand *h)
 static void *rest(struct crew *c, struct hand *h)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += IDLE_SECONDS;
 	h->job = NULL;
 	h->next = c->idle;
@@ -94,7 +94,7 @@ static void *rest(struct crew *c, struct hand *h)
 	pthread_mutex_unlock(&c->lock);
 	int n;
 	do
-		n = sem_timedwait(&h->call, &until); /* a clock that jumps does no harm here */
+		n = sem_clockwait(&h->call, CLOCK_MONOTONIC, &until);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		pthread_mutex_lock(&c->lock);

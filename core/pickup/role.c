@@ -187,10 +187,10 @@ static void on_event(void *ctx, enum worker_event event, const char *detail, int
 static bool wait_for(struct pickup_process *p, int64_t seconds)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* the date may jump */
 	until.tv_sec += seconds;
 	pthread_mutex_lock(&p->lock);
-	while (!p->stop && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0)
+	while (!p->stop && pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	bool stop = p->stop;
 	pthread_mutex_unlock(&p->lock);

@@ -180,14 +180,14 @@ static void wait_for_end(struct worker *w, struct smtpd_process *p)
 		}
 		if (!listening && (sessions == 0 || leave_at <= now))
 			break;
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until); /* the date may jump */
 		until.tv_sec += listening || leave_at == CLOCK_NEVER ? 1 : 0;
 		until.tv_nsec += listening || leave_at == CLOCK_NEVER ? 0 : 50000000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
 			until.tv_sec++;
 		}
-		pthread_cond_timedwait(&p->changed, &p->lock, &until);
+		pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&p->lock);
 }

@@ -26,6 +26,7 @@ KINDS = {
     "large": (["large{n}@relay.test", "box{n}@virtual.test"], 300_000, None),
     "bounce": (["gone{n}@relay.test"], 1000, None),
     "later": (["later{n}@relay.test"], 2500, None),
+    "never": (["never{n}@relay.test"], 2500, None),  # for who gives replies of his own
     "held": (["held{n}@relay.test"], 2000, None),
     "submit": PAIR,  # by sendmail(1) to pickup
     "drop": PAIR,    # by sendmail(1) while nobody listens: to the maildrop folder
@@ -219,14 +220,20 @@ class Traffic:
                 bad.add(key)
         return count, bad, notices
 
-    def settled(self):
-        """Whether all that was accepted has arrived, and the queue holds nothing any more."""
+    def settled_but_deferred(self):
+        """Whether all that was accepted has arrived."""
         count, _, notices = self.arrived()
         for key, a in self.attempts.items():
             if a.verdict != "accepted":
                 continue
             if a.kind == "bounce" and not notices[key] or a.kind != "bounce" and not all(count[key, r] for r in a.expected):
                 return False
+        return True
+
+    def settled(self):
+        """The same, and the queue holds nothing any more."""
+        if not self.settled_but_deferred():
+            return False
         listed = self.bed.instance.run("postqueue", "-j", check=False)
         return listed.returncode == 0 and not listed.stdout.strip()
 
