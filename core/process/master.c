@@ -36,6 +36,14 @@ enum {
 /* ---- phases
  * ---------------------------------------------------------------------------------------------------- */
 
+void master_log(struct master *m, const struct generation *g, bool to_stderr)
+{
+	int old = m->log_fd;
+	m->log_fd = g->log_fd < 0 ? -1 : fcntl(g->log_fd, F_DUPFD_CLOEXEC, 0);
+	logging_open(config_main_view(g->config), "master", m->log_fd, to_stderr);
+	io_close(&old);
+}
+
 /* Tells `ostler start` how it went; from then on nothing goes to its terminal. */
 static void report(struct master *m, int status)
 {
@@ -45,7 +53,7 @@ static void report(struct master *m, int status)
 	(void)!write(m->report_fd, &byte, 1);
 	io_close(&m->report_fd);
 	io_leave_terminal();
-	logging_open(config_main_view(m->current->config), "master", m->current->log_fd, false);
+	master_log(m, m->current, false);
 }
 
 static void print_listeners(const struct master *m)
@@ -235,7 +243,7 @@ static struct generation *read_checked(struct master *m, int snapshot, struct fi
 	g->log_fd = logging_file(view, &why);
 	if (g->log_fd < 0)
 		g->log_fd = -1; /* tried again, with what it says */
-	logging_open(view, "master", g->log_fd, true);
+	master_log(m, g, true);
 	return g;
 }
 
@@ -328,11 +336,11 @@ static void begin(struct master *m)
 	const struct cfg_view *view = config_main_view(m->current->config);
 	bool to_stderr = m->options->foreground && m->current->log_fd < 0;
 	spawn_environment(view);
-	logging_open(view, "master", m->current->log_fd, to_stderr);
+	master_log(m, m->current, to_stderr);
 	log_past(&m->options->past);
 	log_info("daemon started -- version %s, configuration %s", PACKAGE_VERSION, cfg_folder(view));
 	if (m->report_fd >= 0) /* what goes wrong until all is up is for the terminal as well */
-		logging_open(view, "master", m->current->log_fd, true);
+		master_log(m, m->current, true);
 	m->start_deadline = clock_mono() + START_SECONDS * CLOCK_SECOND;
 	watch_signals(m);
 	for (struct duty *d = m->current->duties; d; d = d->next)
@@ -371,6 +379,7 @@ int master_run(const struct master_options *options)
 {
 	struct master m = { .magic = MASTER_MAGIC,
 			    .options = options,
+			    .log_fd = -1,
 			    .lock_fd = options->lock_fd,
 			    .keepsake_fd = options->keepsake_fd,
 			    .guarded.guardian = options->guardian,
@@ -396,9 +405,7 @@ int master_run(const struct master_options *options)
 	int status = ok && !m.failed ? 0 : 1;
 	if (m.report_fd >= 0)
 		(void)!write(m.report_fd, &(unsigned char){ (unsigned char)status }, 1);
-	if (!ok && m.current)
-		m.current->log_fd = -1; /* stays open for the last line */
-	finish(&m);
+	finish(&m); /* the log stays open for the last line */
 	if (!ok)
 		log_fatal("%s", why.text);
 	return status;

@@ -85,6 +85,7 @@ struct master {
 	bool rootless, failed, done;
 	char *config_dir;
 	int lock_fd, report_fd, keepsake_fd;
+	int log_fd; /* maillog_file: the master's own copy, which outlives generations; -1 */
 	struct guarded guarded;
 	struct roster *roster;
 	struct orphan *orphans;
@@ -157,7 +158,7 @@ void reload_proc_failed(struct master *, const struct proc *, const char *reason
 bool reload_child_ended(struct master *, pid_t, int status); /* the checking child: true */
 void reload_forget(struct master *, const struct admin *);   /* the command that waits for it has gone */
 void reload_tick(struct master *, int64_t now);
-/* Frees retired generations without processes; ends the oldest when there are too many. */
+/* Frees retired generations without processes; a reload that waited for that goes on. */
 void generations_tidy(struct master *);
 
 /* ---- orphans.c
@@ -188,6 +189,8 @@ void admin_close(struct master *);           /* the master ends: all of them */
 
 /* ---- master.c
  * -------------------------------------------------------------------------------------------------- */
+/* Logs where this configuration says from now on. */
+void master_log(struct master *, const struct generation *, bool to_stderr);
 void master_stop(struct master *);
 void master_check_phase(struct master *); /* is everything up, or everything gone? */
 void master_fail(struct master *, const char *fmt, ...)

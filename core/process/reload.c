@@ -21,10 +21,13 @@ enum {
 	CHECK_SECONDS = 120,
 	RETIRE_SECONDS = 3,
 	OLD_GENERATIONS = 2,
+	ROOM_SECONDS = 60, /* how long sessions and deliveries of the oldest generation may take to end … */
+	END_SECONDS = 45,  /* … before they are stopped, which takes no longer than this */
 };
 
 enum reload_step {
 	STEP_CHECK,  /* modules and maps, in a process of their own */
+	STEP_ROOM,   /* too many old generations are in use: the oldest has to end first */
 	STEP_TRIAL,  /* one process of each kind */
 	STEP_RETIRE, /* it has taken over; the old processes hear of it */
 };
@@ -37,7 +40,11 @@ struct reload {
 	struct findings *findings;
 	struct check_child *child; /* STEP_CHECK */
 	struct event *readable;
+	bool stopped; /* STEP_ROOM: the oldest generation has been stopped */
 };
+
+static unsigned old_generations(const struct master *);
+static struct generation *oldest_generation(struct master *);
 
 /* ---- how it ends
  * ----------------------------------------------------------------------------------------------- */
@@ -111,6 +118,7 @@ static void take_over(struct master *m)
 	old->retired = true;
 	carry_wanted(old, g);
 	keepsake_put(m->keepsake_fd, g->snapshot);
+	master_log(m, g, m->options->foreground && g->log_fd < 0);
 	for (struct proc *p = m->procs; p; p = p->next) {
 		if (p->duty->generation != old)
 			continue;
@@ -173,6 +181,47 @@ static void begin_trial(struct master *m)
 	reload_proc_ready(m);
 }
 
+/* Sessions between transactions go home at once, all others finish; afterwards there is no mercy. */
+static void make_room(struct master *m)
+{
+	struct reload *r = m->reload;
+	if (old_generations(m) < OLD_GENERATIONS) {
+		begin_trial(m);
+		return;
+	}
+	if (r->step == STEP_ROOM)
+		return;
+	const struct generation *g = oldest_generation(m);
+	r->step = STEP_ROOM;
+	r->deadline = clock_mono() + ROOM_SECONDS * CLOCK_SECOND;
+	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation == g && p->kill_at == CLOCK_NEVER)
+			proc_tell(p, CTL_RETIRE, "");
+	}
+	log_info("reload waits: two older configurations are in use by sessions or deliveries");
+	admin_line(r->admin, false,
+		   "ostler: two older configurations are in use: waiting until the work of the "
+		   "oldest ends, at most %d seconds",
+		   ROOM_SECONDS + END_SECONDS);
+}
+
+/* The oldest generation has had its time. */
+static void force_room(struct master *m, int64_t now)
+{
+	struct reload *r = m->reload;
+	const struct generation *g = oldest_generation(m);
+	if (r->stopped) {
+		refuse(m, "older processes do not end");
+		return;
+	}
+	r->stopped = true;
+	r->deadline = now + END_SECONDS * CLOCK_SECOND;
+	for (struct proc *p = m->procs; p; p = p->next) {
+		if (p->duty->generation == g && p->kill_at == CLOCK_NEVER)
+			proc_stop(p);
+	}
+}
+
 void reload_proc_ready(struct master *m)
 {
 	struct reload *r = m->reload;
@@ -207,7 +256,7 @@ static void check_finished(struct master *m)
 	if (findings_fatal(r->findings))
 		refuse(m, "the new configuration cannot be used");
 	else
-		begin_trial(m);
+		make_room(m);
 }
 
 static void on_check(evutil_socket_t fd, short what, void *arg)
@@ -278,6 +327,8 @@ void reload_tick(struct master *m, int64_t now)
 		check_child_look(m->reload->child);
 	if (m->reload && m->reload->step == STEP_RETIRE)
 		reload_proc_retired(m);
+	else if (m->reload && m->reload->step == STEP_ROOM && now >= m->reload->deadline)
+		force_room(m, now);
 	else if (m->reload && now >= m->reload->deadline)
 		refuse(m, m->reload->step == STEP_CHECK ? "the check does not end"
 							: "the new processes are not up in time");
@@ -295,21 +346,33 @@ static bool has_processes(const struct master *m, const struct generation *g)
 	return false;
 }
 
+static unsigned old_generations(const struct master *m)
+{
+	unsigned n = 0;
+	for (const struct generation *g = m->generations; g; g = g->next)
+		n += g->retired;
+	return n;
+}
+
+static struct generation *oldest_generation(struct master *m)
+{
+	struct generation *oldest = NULL;
+	for (struct generation *g = m->generations; g; g = g->next)
+		oldest = g->retired ? g : oldest;
+	return oldest;
+}
+
 void generations_tidy(struct master *m)
 {
-	unsigned old = 0;
 	for (struct generation **at = &m->generations; *at;) {
 		struct generation *g = *at;
-		if (g->retired && !has_processes(m, g)) {
-			*at = g->next;
-			generation_free(m, &g);
+		if (!g->retired || has_processes(m, g)) {
+			at = &g->next;
 			continue;
 		}
-		old += g->retired;
-		for (struct proc *p = m->procs; p && old > OLD_GENERATIONS && g->retired; p = p->next) {
-			if (p->duty->generation == g && p->kill_at == CLOCK_NEVER)
-				proc_stop(p);
-		}
-		at = &(*at)->next;
+		*at = g->next;
+		generation_free(m, &g);
 	}
+	if (m->reload && m->reload->step == STEP_ROOM)
+		make_room(m);
 }

@@ -74,7 +74,8 @@ struct spool *worker_spool(struct worker *, struct ost_why *);
 /* ---- the master, from then on ---------------------------------------------------------------------------------- */
 enum worker_event {
 	WORKER_STOP,    /* finish what is under way (deadline: ipc_timeout), then return from serve() */
-	WORKER_RETIRE,  /* a newer generation has taken over: accept nothing new, 421 4.3.2 to parked sessions after 60 s */
+	WORKER_RETIRE,  /* a newer generation has taken over: accept nothing new, 421 4.3.2 to parked sessions after 60 s, or
+	                 * at once when it comes again: the third generation is waiting */
 	WORKER_FILES,   /* a watched file changed; tables have been told already */
 	WORKER_DIED,    /* to qmgr: another process died; detail: "role name pid" */
 	WORKER_PEER,    /* to qmgr, resolve, bounce …: a new peer; fd is the link's socket, detail "role name pid" */

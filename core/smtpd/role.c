@@ -34,7 +34,7 @@ static struct smtpd_process { /* from prepare() to the end of the process */
 	size_t nlisteners;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	bool stop, retire;
+	bool stop, retire, hurry;
 } process = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 /* smtpd_client_connection_count_limit, over all workers. */
@@ -123,6 +123,7 @@ static void on_event(void *ctx, enum worker_event event, const char *detail, int
 	(void)fd;
 	pthread_mutex_lock(&p->lock);
 	p->stop = p->stop || event == WORKER_STOP;
+	p->hurry = p->hurry || (p->retire && event == WORKER_RETIRE);
 	p->retire = p->retire || event == WORKER_RETIRE;
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
@@ -170,6 +171,8 @@ static void wait_for_end(struct worker *w, struct smtpd_process *p)
 			listening = false;
 			home_at = now + (p->stop ? 0 : RETIRE_SECONDS * CLOCK_SECOND);
 		}
+		if (p->hurry && home_at != CLOCK_NEVER && home_at > now + CLOCK_SECOND)
+			home_at = now;
 		if (p->stop && leave_at == CLOCK_NEVER) {
 			home_at = now;
 			leave_at = now + STOP_SECONDS * CLOCK_SECOND;

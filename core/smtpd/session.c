@@ -208,7 +208,7 @@ static void after_step(struct session *s)
 		session_finish(s);
 }
 
-/* A new generation serves: an idle client is told to come again. */
+/* A new generation serves: a client between transactions is told to come again. */
 static bool told_to_leave(struct session *s)
 {
 	if (!atomic_load(&s->server->retiring) || s->mode != MODE_COMMAND || s->tx || input_unread(&s->in))
@@ -276,6 +276,8 @@ static bool wait_for_client(struct session *s, bool read)
 	}
 	switch (read ? fill(s) : IO_WAIT) {
 	case IO_WAIT:
+		if (read && told_to_leave(s))
+			return true;
 		park_to_read(s);
 		return false;
 	case IO_LOST:

@@ -113,6 +113,8 @@ void load_session_lost(struct load *l, struct load_session *s, uint64_t delay_ns
 			l->opening--;
 	} else if (s->step != LOAD_QUIT) {
 		l->count.lost++;
+		if (s->step > LOAD_MAIL && s->step <= LOAD_DOT)
+			l->count.dropped++;
 	}
 	if (s->step == LOAD_IDLE)
 		l->greeted--;

@@ -103,7 +103,8 @@ struct load_counts {
 	uint64_t refused_5xx;
 	uint64_t connections;
 	uint64_t connect_failures;
-	uint64_t lost; /* connections closed in mid-session */
+	uint64_t lost;    /* connections closed in mid-session */
+	uint64_t dropped; /* of them: between the answer to MAIL and the one to the final dot */
 	uint64_t bytes;
 };
 

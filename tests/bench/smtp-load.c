@@ -120,10 +120,10 @@ static void report(const struct load *l)
 	       (unsigned long long)c->unknown);
 	printf("\"replies_4xx\": %llu, \"replies_5xx\": %llu, \"connections\": %llu, \"connect_failures\": "
 	       "%llu, "
-	       "\"lost\": %llu, \"idle\": %u, ",
+	       "\"lost\": %llu, \"dropped\": %llu, \"idle\": %u, ",
 	       (unsigned long long)c->refused_4xx, (unsigned long long)c->refused_5xx,
 	       (unsigned long long)c->connections, (unsigned long long)c->connect_failures,
-	       (unsigned long long)c->lost, l->greeted);
+	       (unsigned long long)c->lost, (unsigned long long)c->dropped, l->greeted);
 	printf("\"bytes\": %llu, \"seconds\": %.6f, \"per_second\": %.1f, \"start_ns\": %llu, \"last_ns\": "
 	       "%llu, ",
 	       (unsigned long long)c->bytes, span, span > 0 ? (double)c->accepted / span : 0.0,
