@@ -23,13 +23,26 @@ static void tell(void *ctx, enum finding_grade grade, const char *text)
 	buf_free(&body);
 }
 
+/* Does a line of master.cf need it? What tables and restrictions need is found where they are opened. */
+static bool is_needed(const struct config *c, const struct module_line *module)
+{
+	const struct service *const *list;
+	size_t n = config_services(c, &list);
+	for (size_t i = 0; i < n && module->kind == OST_KIND_TRANSPORT; i++) {
+		if (strcmp(list[i]->command, module->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void tell_module(void *ctx, const struct mod_report *r)
 {
+	struct worker *w = ctx;
 	char text[600];
 	if (r->ok)
 		return;
 	snprintf(text, sizeof text, "%s: module %s: %s", r->line->where, r->line->name, r->why.text);
-	tell(ctx, FINDING_FATAL, text);
+	tell(w, is_needed(w->config, r->line) ? FINDING_FATAL : FINDING_WARNING, text);
 }
 
 /* Notes the names of a module's parameters in a struct dict. */

@@ -256,6 +256,17 @@ def test_a_module_that_others_may_write_is_refused(make, rootless):
     assert str(module) in r.stderr and "writable by its group" in r.stderr
 
 
+def test_a_module_that_nothing_uses(make, rootless):
+    i = make(DISCARD, rootless=rootless, modules=f"table spare {PREFIX}/lib/ostler/nosuchmodule.so\n")
+    r = i.run("ostler", "check")
+    assert "module spare" in r.stderr and "warning" in r.stderr
+    i.start()
+    i.write("main.cf", i.path("main.cf").read_text() + "canonical_maps = spare:x\n")
+    r = i.run("ostler", "reload", check=False)
+    assert r.returncode != 0 and "main.cf: line" in r.stderr and "spare" in r.stderr
+    delivers(i)
+
+
 def test_changed_map_is_seen(make, rootless):
     i = make(rootless=rootless)
     access = i.write("access", "b@far.test REJECT first text\n")
