@@ -261,7 +261,7 @@ def test_a_module_that_nothing_uses(make, rootless):
     r = i.run("ostler", "check")
     assert "module spare" in r.stderr and "warning" in r.stderr
     i.start()
-    i.write("main.cf", i.path("main.cf").read_text() + "canonical_maps = spare:x\n")
+    i.write("main.cf", i.path("main.cf").read_text() + "transport_maps = spare:x\n")
     r = i.run("ostler", "reload", check=False)
     assert r.returncode != 0 and "main.cf: line" in r.stderr and "spare" in r.stderr
     delivers(i)
