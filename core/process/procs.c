@@ -318,10 +318,10 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	struct duty *d = p->duty;
 	bool starting = p->state == PROC_STARTING;
 	char text[400];
-	watchdog_end(p->dog, status, text, sizeof text);
+	bool inside = watchdog_end(p->dog, status, text, sizeof text);
 	/* Who is told to end does, or ends in good order when it has said so: a module that calls exit() has not. */
 	bool expected = p->state == PROC_ENDING || (p->state == PROC_READY && status == 0 && p->leaving);
-	if (status != 0 || !expected)
+	if (status != 0 || !expected || inside)
 		log_warning("process %s pid %d %s", proc_label(p), (int)p->pid, text);
 	procs_tell_end(m, p->duty->plan.role, p->duty->plan.name, p->pid);
 	if (!expected)
