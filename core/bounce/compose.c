@@ -67,8 +67,7 @@ static const char *action_of(const struct notice_rcpt *r)
 	}
 }
 
-/* ---- bytes
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- bytes --------------------------------------------------------------------------------------------------- */
 
 static void put_clean(struct buf *b, const char *text)
 {
@@ -126,8 +125,7 @@ static void put_part(struct buf *b, const struct notice_text *t, const char *des
 	buf_printf(b, "\n--%s\nContent-Description: %s\nContent-Type: %s\n", t->boundary, description, type);
 }
 
-/* ---- the parts
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the parts ----------------------------------------------------------------------------------------------- */
 
 void compose_prepare(struct notice_text *t, uint64_t random)
 {

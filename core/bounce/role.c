@@ -83,8 +83,7 @@ static void on_worker_event(void *ctx, enum worker_event event, const char *deta
 		p->retired = true;
 }
 
-/* ---- whom an address stands for
- * --------------------------------------------------------------------------------- */
+/* ---- whom an address stands for ------------------------------------------------------------------------------ */
 
 /* The resolver's answer. */
 static bool read_expansion(const struct ipc_message *m, struct arena *a, const char ***list, size_t *count)
@@ -133,8 +132,7 @@ static bool expand(void *ctx, struct arena *a, const char *address, const char *
 	return ok;
 }
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------------ */
 
 static void answer(struct peer_link *peer, uint64_t id, bool good)
 {

@@ -12,8 +12,7 @@
 
 enum { CHUNK = 64 * 1024 };
 
-/* ---- settings
- * --------------------------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------------------------------------ */
 
 static bool list_has(const char *const *list, const char *word)
 {
@@ -48,8 +47,7 @@ void notice_settings_read(struct notice_settings *s, struct arena *a, const stru
 	};
 }
 
-/* ---- content
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------------------------------------------- */
 
 /* Where the header section ends, as far as it lies within the first max bytes; the rest of it is cut at a
  * line's end. */
@@ -128,8 +126,7 @@ static bool copy_content(struct spool_draft *d, const struct spool_stored *m, ui
 	return at == size;
 }
 
-/* ---- storing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- storing ------------------------------------------------------------------------------------------------- */
 
 /* One notice to one address, and whom that stands for. */
 struct letter {

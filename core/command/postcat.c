@@ -39,8 +39,7 @@ static void on_entry(void *ctx, const struct queue_entry *e)
 	f->ticket_len = e->ticket_len;
 }
 
-/* ---- envelope
- * --------------------------------------------------------------------------------------------------- */
+/* ---- envelope ------------------------------------------------------------------------------------------------ */
 
 static void print_time(const char *name, int64_t utc)
 {
@@ -116,8 +115,7 @@ static void print_envelope(const struct spool_stored *m)
 		print_rcpt(&e->rcpts[i]);
 }
 
-/* ---- content
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------------------------------------------- */
 
 /* Prints the header section, the body, or both. The empty line between them belongs to the body. */
 static bool print_content(const struct spool_stored *m, unsigned show)
@@ -164,8 +162,7 @@ static bool print_message(const struct spool_stored *m, const char *queue, const
 	return ok;
 }
 
-/* ---- the command
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the command --------------------------------------------------------------------------------------------- */
 
 static bool show_one(struct queue *q, const char *id, unsigned show, struct ost_why *why)
 {

@@ -124,8 +124,7 @@ static void print_json(void *ctx, const struct queue_entry *e)
 	json_decref(o);
 }
 
-/* ---- the commands
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the commands -------------------------------------------------------------------------------------------- */
 
 struct request {
 	char what; /* f i j p s */

@@ -20,8 +20,7 @@ struct queue {
 	struct spool *spool; /* opened for reading messages, online */
 };
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------- */
 
 bool queue_become_owner(const struct cfg_view *view, struct ost_why *why)
 {
@@ -88,8 +87,7 @@ struct spool *queue_spool(struct queue *q, struct ost_why *why)
 	return q->spool;
 }
 
-/* ---- talking to qmgr
- * -------------------------------------------------------------------------------------------- */
+/* ---- talking to qmgr ----------------------------------------------------------------------------------------- */
 
 static bool next_message(struct queue *q, struct ipc_message *m, struct ost_why *why)
 {
@@ -173,8 +171,7 @@ bool queue_flush(struct queue *q, const char *id, const char *site, struct ost_w
 	return ok;
 }
 
-/* ---- listing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- listing ------------------------------------------------------------------------------------------------- */
 
 /* A message's listing as it comes in, perhaps in several parts. */
 struct listing {

@@ -28,8 +28,7 @@ struct offline {
 	bool long_ids;
 };
 
-/* ---- the keeper's events
- * ---------------------------------------------------------------------------------------- */
+/* ---- the keeper's events ------------------------------------------------------------------------------------- */
 
 static void on_found(void *ctx, const struct keeper_summary *s, const struct spool_envelope *env)
 {
@@ -129,8 +128,7 @@ static void wait_for(struct offline *o, const bool *flag)
 	}
 }
 
-/* ---- the queue
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the queue ----------------------------------------------------------------------------------------------- */
 
 struct offline *offline_open(const struct cfg_view *view, struct ost_why *why)
 {

@@ -25,8 +25,7 @@ struct admin { /* a connected command */
 	bool reloading, waits_for_end;
 };
 
-/* ---- the master's end
- * ------------------------------------------------------------------------------------------ */
+/* ---- the master's end ---------------------------------------------------------------------------------------- */
 
 static void admin_free(struct admin *a)
 {
@@ -199,8 +198,7 @@ bool admin_listen(struct master *m, struct ost_why *why)
 	return true;
 }
 
-/* ---- the command's end
- * ----------------------------------------------------------------------------------------- */
+/* ---- the command's end --------------------------------------------------------------------------------------- */
 
 /* Prints what the master answers. */
 static enum master_answer print_answers(struct ipc_link *link)

@@ -50,8 +50,7 @@ struct known_user {
 	int64_t until;
 };
 
-/* ---- names
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------------- */
 
 bool user_known(struct broker *b, const char *name, struct broker_user *user)
 {
@@ -100,8 +99,7 @@ void users_free(struct broker *b)
 	}
 }
 
-/* ---- one child
- * ------------------------------------------------------------------------------------------------- */
+/* ---- one child ----------------------------------------------------------------------------------------------- */
 
 static unsigned answer_type(const struct user_child *c)
 {
@@ -203,8 +201,7 @@ static struct user_child *child_start(struct broker_agent *a, const char *role,
 	return c;
 }
 
-/* ---- becoming a user
- * ------------------------------------------------------------------------------------------- */
+/* ---- becoming a user ----------------------------------------------------------------------------------------- */
 
 static void start_user(struct broker_agent *a, const struct control_fields *f, const struct broker_user *user)
 {
@@ -260,8 +257,7 @@ void user_lookup(struct broker_agent *a, unsigned type, const struct control_fie
 	}
 }
 
-/* ---- what children say
- * ----------------------------------------------------------------------------------------- */
+/* ---- what children say --------------------------------------------------------------------------------------- */
 
 /* The lookup is through: the request goes on. */
 static void on_found(struct user_child *c, const struct control_fields *f)
@@ -318,8 +314,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			   good && m.type == CTL_FAILED ? f.reason : "a child of the broker failed");
 }
 
-/* ---- the end
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------------------------- */
 
 void child_drop(struct broker_agent *a, uint64_t id)
 {

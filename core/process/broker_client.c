@@ -88,8 +88,7 @@ void broker_client_destroy(struct broker_client **cp)
 	*cp = NULL;
 }
 
-/* ---- asking
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------------------------------- */
 
 /* The link is dead: who waits gets no answer. Lock held; nobody reads. */
 static void lose_link(struct broker_client *c)
@@ -193,8 +192,7 @@ static bool ask(struct broker_client *c, unsigned type, struct buf *body, struct
 	return ok;
 }
 
-/* ---- children
- * -------------------------------------------------------------------------------------------------- */
+/* ---- children ------------------------------------------------------------------------------------------------ */
 
 static void key_of(const struct ost_user_request *r, char *key, size_t size)
 {
@@ -329,8 +327,7 @@ void broker_put(struct broker_client *c, struct broker_child **childp, bool heal
 	free_children(last);
 }
 
-/* ---- mailboxes
- * ------------------------------------------------------------------------------------------------- */
+/* ---- mailboxes ----------------------------------------------------------------------------------------------- */
 
 static int try_mailbox(struct broker_client *c, const char *user, const char *path, bool *retry,
 		       struct ost_why *why)

@@ -33,8 +33,7 @@ static int open_folder(const struct cfg_view *view, struct ost_why *why)
 	return fd;
 }
 
-/* ---- the file
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------------------------------ */
 
 /* Is it a plain file of this user, with one name? */
 static bool acceptable(const struct cfg_view *view, const struct stat *st, const char *name, uid_t owner,
@@ -124,8 +123,7 @@ static int open_mailbox(const struct cfg_view *view, int folder, const char *nam
 	return fd < 0 && errno == ENOENT ? create(folder, name, owner, why) : fd;
 }
 
-/* ---- locks
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- locks --------------------------------------------------------------------------------------------------- */
 
 struct locking {
 	struct broker_agent *agent;
@@ -251,8 +249,7 @@ static void unlock_named(struct broker_agent *a, const char *name)
 	}
 }
 
-/* ---- requests
- * -------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------------ */
 
 void mailbox_take(struct broker_agent *a, const struct control_fields *f, const struct broker_user *user)
 {

@@ -34,14 +34,12 @@ struct broker_agent { /* a service's process at the other end of a link */
 	struct dot_lock *locks;
 };
 
-/* ---- broker.c
- * -------------------------------------------------------------------------------------------------- */
+/* ---- broker.c ------------------------------------------------------------------------------------------------ */
 /* An answer to the agent: fd -1: none. */
 void broker_answer(struct broker_agent *, unsigned type, uint64_t id, unsigned status, const char *reason,
 		   int fd);
 
-/* ---- broker_child.c
- * -------------------------------------------------------------------------------------------- */
+/* ---- broker_child.c ------------------------------------------------------------------------------------------ */
 void child_take(struct broker_agent *, const struct control_fields *);
 void child_drop(struct broker_agent *, uint64_t id);
 void children_forget(struct broker *, const struct broker_agent *); /* the agent is gone */
@@ -53,8 +51,7 @@ bool user_known(struct broker *, const char *name, struct broker_user *);
 void user_lookup(struct broker_agent *, unsigned type, const struct control_fields *);
 void users_free(struct broker *);
 
-/* ---- broker_mailbox.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- broker_mailbox.c ---------------------------------------------------------------------------------------- */
 void mailbox_take(struct broker_agent *, const struct control_fields *, const struct broker_user *);
 void mailbox_done(struct broker_agent *, const struct control_fields *);
 void mailbox_forget(struct broker_agent *); /* its locks go */

@@ -25,8 +25,7 @@
 
 enum { CHILD_SECONDS = 120 };
 
-/* ---- the checking child
- * ---------------------------------------------------------------------------------------- */
+/* ---- the checking child -------------------------------------------------------------------------------------- */
 
 struct check_child {
 	const struct config *config;
@@ -175,8 +174,7 @@ static void check_modules(const struct config *config, int snapshot, struct find
 	check_child_end(&c);
 }
 
-/* ---- Postfix
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Postfix ------------------------------------------------------------------------------------------------- */
 
 enum { COUNT_MAX = 100000, DEPTH_MAX = 4 };
 
@@ -224,8 +222,7 @@ static void check_postfix(const struct cfg_view *view, struct findings *findings
 		check_postfix_queues(view, findings);
 }
 
-/* ---- users and file systems
- * ------------------------------------------------------------------------------------ */
+/* ---- users and file systems ---------------------------------------------------------------------------------- */
 
 static void check_users(const struct config *c, struct findings *findings)
 {
@@ -266,8 +263,7 @@ static void check_file_system(const char *path, const char *what, struct finding
 			     what, path);
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- all ----------------------------------------------------------------------------------------------------- */
 
 void check_instance(const struct config *c, int snapshot, struct findings *findings)
 {

@@ -19,8 +19,7 @@ enum counter_kind {
 	COUNTER_SESSIONS_OF_LOGIN,
 };
 
-/* ---- a process: its own mapping
- * -------------------------------------------------------------------------------- */
+/* ---- a process: its own mapping ------------------------------------------------------------------------------ */
 void counters_attach(void *page, unsigned column);
 /* Adds to the key's count in this process's column; below zero is zero. True when it is counted (without a
  * page: never). */
@@ -30,8 +29,7 @@ unsigned counters_sum(enum counter_kind, const char *key);
 /* What `ostler status` shows of this process. */
 void counters_busy(int active, int parked);
 
-/* ---- the master
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the master ---------------------------------------------------------------------------------------------- */
 size_t counters_bytes(void);
 void counters_init(void *page); /* of zeros */
 void counters_clear(void *page, unsigned column);

@@ -65,8 +65,7 @@ bool duties_may_connect(const char *from, bool broker_allowed, const char *to)
 	return false;
 }
 
-/* ---- the plan
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the plan ------------------------------------------------------------------------------------------------ */
 
 struct planner {
 	const struct config *config;

@@ -38,8 +38,7 @@ struct guardian {
 	struct master_past past;
 };
 
-/* ---- a master
- * -------------------------------------------------------------------------------------------------- */
+/* ---- a master ------------------------------------------------------------------------------------------------ */
 
 /* In the child: the signals are a master's own again, but for the guardian's death, which waits until the
  * master looks. */
@@ -109,8 +108,7 @@ static void master_ended(struct guardian *g, int status)
 	g->past = (struct master_past){ .masters = g->past.masters + 1, .pid = pid, .status = status };
 }
 
-/* ---- signals
- * --------------------------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------------------------- */
 
 /* As process 1 of a container, it has other children as well. */
 static void on_child(struct guardian *g)

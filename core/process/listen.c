@@ -23,8 +23,7 @@
 
 enum { RETRY_MS = 200 };
 
-/* ---- ports
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- ports --------------------------------------------------------------------------------------------------- */
 
 static unsigned number_of(const char *text)
 {
@@ -65,8 +64,7 @@ unsigned listen_port(const struct cfg_view *view, const char *service)
 	return port;
 }
 
-/* ---- sockets
- * --------------------------------------------------------------------------------------------------- */
+/* ---- sockets ------------------------------------------------------------------------------------------------- */
 
 static void set_add(struct listener_set *set, struct listener *l)
 {
@@ -140,8 +138,7 @@ static bool add_inet(struct listener **registry, struct listener_set *set, struc
 	return true;
 }
 
-/* ---- master.cf lines
- * ------------------------------------------------------------------------------------------- */
+/* ---- master.cf lines ----------------------------------------------------------------------------------------- */
 
 /* "host:port" or "port" in its two halves; *host "" when there is none. */
 static void split_name(struct arena *a, const char *name, char **host, char **service)
@@ -239,8 +236,7 @@ bool listen_ipc(struct listener **registry, struct listener_set *set, const char
 	return true;
 }
 
-/* ---- the end
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------------------------- */
 
 static void listener_close(struct listener **registry, struct listener *l)
 {

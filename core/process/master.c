@@ -33,8 +33,7 @@ enum {
 	START_SECONDS = 60,
 };
 
-/* ---- phases
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- phases -------------------------------------------------------------------------------------------------- */
 
 void master_log(struct master *m, const struct generation *g, bool to_stderr)
 {
@@ -139,8 +138,7 @@ void master_fail(struct master *m, const char *fmt, ...)
 	master_stop(m);
 }
 
-/* ---- signals and time
- * ------------------------------------------------------------------------------------------ */
+/* ---- signals and time ---------------------------------------------------------------------------------------- */
 
 static void on_child(evutil_socket_t fd, short what, void *arg)
 {
@@ -214,8 +212,7 @@ static void watch_signals(struct master *m)
 	event_add(m->tick, &(struct timeval){ .tv_sec = 1 });
 }
 
-/* ---- the start
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the start ----------------------------------------------------------------------------------------------- */
 
 static bool make_counters(struct master *m, struct ost_why *why)
 {

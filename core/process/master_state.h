@@ -107,8 +107,7 @@ struct master {
 	struct event *signals[8];
 };
 
-/* ---- generation.c
- * ---------------------------------------------------------------------------------------------- */
+/* ---- generation.c -------------------------------------------------------------------------------------------- */
 /* Reads the configuration; NULL when something is fatal (findings tell). Nothing runs or listens yet. */
 struct generation *generation_read(struct master *, struct findings *);
 /* The same from a snapshot, which stays the caller's. */
@@ -118,8 +117,7 @@ bool generation_open(struct master *, struct generation *, int64_t patience, str
 void generation_free(struct master *, struct generation **);
 struct duty *generation_duty(struct generation *, const char *role, const char *name); /* name NULL: any */
 
-/* ---- procs.c
- * --------------------------------------------------------------------------------------------------- */
+/* ---- procs.c ------------------------------------------------------------------------------------------------- */
 struct proc *proc_start(struct master *, struct duty *, struct ost_why *);
 /* Starts what the duty lacks; with a throttled duty, later. */
 void duty_fill(struct master *, struct duty *);
@@ -138,18 +136,15 @@ void procs_tick(struct master *, int64_t now);
 void procs_tell_end(struct master *, const char *role, const char *service, pid_t);
 const char *proc_label(const struct proc *); /* "smtpd", "virtual": for the log */
 
-/* ---- messages.c
- * ------------------------------------------------------------------------------------------------ */
+/* ---- messages.c ---------------------------------------------------------------------------------------------- */
 void proc_readable(evutil_socket_t, short, void *proc);
 
-/* ---- peers.c
- * --------------------------------------------------------------------------------------------------- */
+/* ---- peers.c ------------------------------------------------------------------------------------------------- */
 void peers_request(struct proc *, const struct control_fields *);
 void peers_retry(struct master *);                       /* somebody has started */
 void peers_forget(struct master *, const struct proc *); /* it is gone */
 
-/* ---- reload.c
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reload.c ------------------------------------------------------------------------------------------------ */
 struct admin;
 void reload_begin(struct master *, struct admin *); /* admin NULL: by signal */
 void reload_proc_ready(struct master *);
@@ -161,8 +156,7 @@ void reload_tick(struct master *, int64_t now);
 /* Frees retired generations without processes; a reload that waited for that goes on. */
 void generations_tidy(struct master *);
 
-/* ---- orphans.c
- * ------------------------------------------------------------------------------------------------- */
+/* ---- orphans.c ----------------------------------------------------------------------------------------------- */
 /* Finds the processes of a master that was killed. Their columns are not used until they have ended. */
 void orphans_adopt(struct master *);
 /* The living agents among them, for qmgr: "name pid" lines. */
@@ -171,8 +165,7 @@ void orphans_tick(struct master *, int64_t now);
 bool orphans_kill(struct master *, const char *role); /* at once; false: there is none */
 void orphans_free(struct master *);
 
-/* ---- guarded.c
- * ------------------------------------------------------------------------------------------------- */
+/* ---- guarded.c ----------------------------------------------------------------------------------------------- */
 void guarded_begin(struct master *);    /* the guardian's death is noticed from now on */
 void guarded_ready(struct master *);    /* all is up */
 void guarded_stopping(struct master *); /* whatever happens now, no master follows */
@@ -180,15 +173,13 @@ bool guarded_child_ended(struct master *, pid_t); /* the guardian: true */
 void guarded_tick(struct master *, int64_t now);
 void guarded_end(struct master *); /* the pid file is left to the guardian, or emptied */
 
-/* ---- admin.c
- * --------------------------------------------------------------------------------------------------- */
+/* ---- admin.c ------------------------------------------------------------------------------------------------- */
 bool admin_listen(struct master *, struct ost_why *);
 void admin_line(struct admin *, bool error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void admin_done(struct admin *, int status); /* and the connection is over */
 void admin_close(struct master *);           /* the master ends: all of them */
 
-/* ---- master.c
- * -------------------------------------------------------------------------------------------------- */
+/* ---- master.c ------------------------------------------------------------------------------------------------ */
 /* Logs where this configuration says from now on. */
 void master_log(struct master *, const struct generation *, bool to_stderr);
 void master_stop(struct master *);
@@ -196,8 +187,7 @@ void master_check_phase(struct master *); /* is everything up, or everything gon
 void master_fail(struct master *, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3))); /* the start failed */
 
-/* ---- watch.c
- * --------------------------------------------------------------------------------------------------- */
+/* ---- watch.c ------------------------------------------------------------------------------------------------- */
 void watch_jail(struct master *); /* the system's files that jails have copies of */
 void watch_free(struct master *);
 void watch_opened(struct proc *, const char *path);

@@ -32,8 +32,7 @@ struct proc *proc_find(struct master *m, pid_t pid)
 	return p;
 }
 
-/* ---- the start
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the start ----------------------------------------------------------------------------------------------- */
 
 static bool take_column(struct master *m, struct proc *p)
 {
@@ -158,8 +157,7 @@ struct proc *proc_start(struct master *m, struct duty *d, struct ost_why *why)
 	return p;
 }
 
-/* ---- duties
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- duties -------------------------------------------------------------------------------------------------- */
 
 static bool runs_alone(const struct duty *d)
 {
@@ -214,8 +212,7 @@ static void duty_delay(struct master *m, struct duty *d, int64_t wait)
 	event_add(d->timer, &tv);
 }
 
-/* ---- words
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------------------------------------------- */
 
 void proc_tell(struct proc *p, unsigned type, const char *text)
 {
@@ -274,8 +271,7 @@ struct proc *proc_of_role(struct master *m, const char *role)
 	return best;
 }
 
-/* ---- the end
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------------------------- */
 
 void procs_tell_end(struct master *m, const char *role, const char *service, pid_t pid)
 {
@@ -345,8 +341,7 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	master_check_phase(m);
 }
 
-/* ---- once a second
- * --------------------------------------------------------------------------------------------- */
+/* ---- once a second ------------------------------------------------------------------------------------------- */
 
 /* A start that does not come to its end. */
 static void watch_start(struct proc *p, int64_t now)

@@ -46,8 +46,7 @@ struct reload {
 static unsigned old_generations(const struct master *);
 static struct generation *oldest_generation(struct master *);
 
-/* ---- how it ends
- * ----------------------------------------------------------------------------------------------- */
+/* ---- how it ends --------------------------------------------------------------------------------------------- */
 
 /* Gives the memory of the undertaking back; next, when it is still there, has processes that end first. */
 static void reload_end(struct master *m)
@@ -92,8 +91,7 @@ static void tell_findings(struct reload *r)
 			   list[i].grade == FINDING_FATAL ? "fatal" : "warning", list[i].text);
 }
 
-/* ---- the switch
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the switch ---------------------------------------------------------------------------------------------- */
 
 /* Agents that are in use are in use afterwards. */
 static void carry_wanted(struct generation *from, struct generation *to)
@@ -153,8 +151,7 @@ void reload_proc_retired(struct master *m)
 	reload_end(m);
 }
 
-/* ---- the trial
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the trial ----------------------------------------------------------------------------------------------- */
 
 static bool is_tried(const struct duty *d)
 {
@@ -243,8 +240,7 @@ void reload_proc_failed(struct master *m, const struct proc *p, const char *reas
 	refuse(m, text);
 }
 
-/* ---- the check
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the check ----------------------------------------------------------------------------------------------- */
 
 static void check_finished(struct master *m)
 {
@@ -334,8 +330,7 @@ void reload_tick(struct master *m, int64_t now)
 							: "the new processes are not up in time");
 }
 
-/* ---- old generations
- * ------------------------------------------------------------------------------------------- */
+/* ---- old generations ----------------------------------------------------------------------------------------- */
 
 static bool has_processes(const struct master *m, const struct generation *g)
 {

@@ -84,8 +84,7 @@ bool spawn_give(struct ipc_link *link, unsigned what, const int *fds, size_t n, 
 	return ok;
 }
 
-/* ---- environment
- * ----------------------------------------------------------------------------------------------- */
+/* ---- environment --------------------------------------------------------------------------------------------- */
 
 /* Beside import_environment: what diagnostic builds read. */
 static const char *const always_kept[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",

@@ -38,8 +38,7 @@ struct watch {
 	bool jail_changed;
 };
 
-/* ---- changes
- * --------------------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------------------------- */
 
 /* All is quiet: processes with modules hear of it. */
 static void on_settled(evutil_socket_t fd, short what, void *arg)
@@ -155,8 +154,7 @@ void watch_free(struct master *m)
 	m->watch = NULL;
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------- */
 
 static void reply(struct proc *p, uint64_t id, int fd, const char *reason)
 {

@@ -105,8 +105,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	return status;
 }
 
-/* ---- what a role asks
- * ------------------------------------------------------------------------------------------ */
+/* ---- what a role asks ---------------------------------------------------------------------------------------- */
 
 const struct config *worker_config(const struct worker *w)
 {

@@ -64,8 +64,7 @@ void worker_link_init(struct worker *w)
 		log_fatal("eventfd: %m");
 }
 
-/* ---- what comes in
- * --------------------------------------------------------------------------------------------- */
+/* ---- what comes in ------------------------------------------------------------------------------------------- */
 
 /* Lock held. */
 static void queue_event(struct worker *w, enum worker_event event, const char *detail, int fd)
@@ -203,8 +202,7 @@ void worker_link_run(struct worker *w)
 	pthread_detach(thread);
 }
 
-/* ---- asking
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------------------------------- */
 
 bool worker_tell(struct worker *w, unsigned type, unsigned field, const char *text)
 {
@@ -315,8 +313,7 @@ void worker_ready(struct worker *w)
 		ipc_send(w->ctl, CTL_READY, NULL, 0);
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------------- */
 
 int worker_control_fd(const struct worker *w)
 {

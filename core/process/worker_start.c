@@ -27,8 +27,7 @@
 
 enum { START_SECONDS = 60 };
 
-/* ---- what the master gives
- * ------------------------------------------------------------------------------------- */
+/* ---- what the master gives ----------------------------------------------------------------------------------- */
 
 static void *map_shared(int fd, size_t size)
 {
@@ -148,8 +147,7 @@ bool worker_start_receive(struct worker *w, struct ost_why *why)
 	}
 }
 
-/* ---- whom it becomes
- * ------------------------------------------------------------------------------------------- */
+/* ---- whom it becomes ----------------------------------------------------------------------------------------- */
 
 static bool chrooted(const struct worker *w)
 {
@@ -244,8 +242,7 @@ bool worker_start_become(struct worker *w, struct ost_why *why)
 	return true;
 }
 
-/* ---- the seal
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the seal ------------------------------------------------------------------------------------------------ */
 
 /* The spool's path as the jail shows it. */
 static bool enter_jail(struct worker *w, struct ost_why *why)

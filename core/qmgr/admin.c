@@ -26,8 +26,7 @@ struct admin_op {
 	struct admin_result result;
 };
 
-/* ---- working through a list
- * ------------------------------------------------------------------------------------- */
+/* ---- working through a list ---------------------------------------------------------------------------------- */
 
 static void op_free(struct admin_op *op)
 {
@@ -134,8 +133,7 @@ void *admin_op_token(struct admin_op *op)
 	return &op->answer;
 }
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------------ */
 
 static void send_reply(struct qmgr *q, struct peer *p, bool good, uint64_t count, const char *reason)
 {

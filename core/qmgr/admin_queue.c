@@ -125,8 +125,7 @@ const struct admin_work admin_change_work = {
 	.finish = admin_reply,
 };
 
-/* ---- flush by destination
- * --------------------------------------------------------------------------------------- */
+/* ---- flush by destination ------------------------------------------------------------------------------------ */
 
 static bool site_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 {
@@ -159,8 +158,7 @@ const struct admin_work admin_site_work = {
 	.finish = admin_reply,
 };
 
-/* ---- who may
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- who may ------------------------------------------------------------------------------------------------- */
 
 /* Does one word of the list match? Tables would need modules, which qmgr does not load: only static: is
  * known. */

@@ -32,8 +32,7 @@ struct loss {
 	TAILQ_ENTRY(loss) link;
 };
 
-/* ---- handing out
- * ------------------------------------------------------------------------------------------------ */
+/* ---- handing out --------------------------------------------------------------------------------------------- */
 
 /* Writes M_DELIVER's recipients; those that do not fit are cut off the list and returned. */
 static struct rcpt *put_recipients(struct buf *b, struct rcpt *list)
@@ -128,8 +127,7 @@ static void delivery_end(struct qmgr *q, struct delivery *d)
 	message_check(q, m);
 }
 
-/* ---- results
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------------------------- */
 
 /* What a report says about the destination: the last word of a delivery's recipients. */
 struct verdict {
@@ -262,8 +260,7 @@ static void on_delivered(struct qmgr *q, struct agent *a, const struct ipc_messa
 	message_unpin(q, m);
 }
 
-/* ---- agents come and go
- * ----------------------------------------------------------------------------------------- */
+/* ---- agents come and go -------------------------------------------------------------------------------------- */
 
 static void on_message(struct qmgr *q, struct peer *p, const struct ipc_message *msg)
 {

@@ -38,8 +38,7 @@ static struct flight *flight_of(struct qmgr *q, uint64_t serial)
 	return f;
 }
 
-/* ---- messages in the air
- * ---------------------------------------------------------------------------------------- */
+/* ---- messages in the air ------------------------------------------------------------------------------------- */
 
 /* The logs have been read since it landed: the message may be loaded, its recipients' states are complete. */
 static void flight_over(struct qmgr *q, struct answer *answer)
@@ -130,8 +129,7 @@ void flight_landed(struct qmgr *q, int pid, uint64_t serial, bool more)
 		flight_down(q, f, pid, false);
 }
 
-/* ---- agents whose word is awaited
- * ------------------------------------------------------------------------------- */
+/* ---- agents whose word is awaited ---------------------------------------------------------------------------- */
 
 void flight_expect(struct qmgr *q, const char *names_and_pids)
 {

@@ -17,8 +17,7 @@
 
 enum { TEXT_MAX = 600 };
 
-/* ---- from the envelope
- * ------------------------------------------------------------------------------------------ */
+/* ---- from the envelope --------------------------------------------------------------------------------------- */
 
 /* What the window does with a recipient of the envelope. */
 enum place { PLACE_NOT, PLACE_TRY, PLACE_OWED, PLACE_LATER };
@@ -215,8 +214,7 @@ struct rcpt *message_rcpt(struct message *m, uint32_t index)
 	return low < m->nrcpts && m->rcpts[low].index == index ? &m->rcpts[low] : NULL;
 }
 
-/* ---- results
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------------------------- */
 
 /* Leaves the state it has for a final one. */
 static void rcpt_close(struct message *m, struct rcpt *r, enum rcpt_state state)

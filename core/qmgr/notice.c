@@ -22,8 +22,7 @@ struct notice {
 	enum notice_kind kind;
 };
 
-/* ---- which
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- which --------------------------------------------------------------------------------------------------- */
 
 static bool concerns(const struct rcpt *r, enum notice_kind kind)
 {
@@ -78,8 +77,7 @@ static size_t choose(struct qmgr *q, struct message *m, enum notice_kind kinds[K
 	return n;
 }
 
-/* ---- asking
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------------------------------- */
 
 static void put_head(struct qmgr *q, struct message *m, enum notice_kind kind, uint64_t number)
 {

@@ -12,8 +12,7 @@
 #include "qmgr/message.h"
 #include "qmgr/settle.h"
 
-/* ---- what the keeper tells
- * -------------------------------------------------------------------------------------- */
+/* ---- what the keeper tells ----------------------------------------------------------------------------------- */
 
 /* A message that qmgr did not know. */
 static void on_found(void *ctx, const struct keeper_summary *s, const struct spool_envelope *env)
@@ -82,8 +81,7 @@ static const struct keeper_events keeper_events = {
 	.result = on_result,
 };
 
-/* ---- answers about messages that are or become active
- * ----------------------------------------------------------- */
+/* ---- answers about messages that are or become active -------------------------------------------------------- */
 
 static void entry_loaded(struct qmgr *q, struct answer *a, uint64_t serial, const struct spool_envelope *env)
 {
@@ -137,8 +135,7 @@ static void entry_deleted(struct qmgr *q, struct answer *a, uint64_t serial, boo
 	entry_release(q, e);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------- */
 
 struct qmgr *qmgr_new(const struct cfg_view *view, struct event_base *base, const struct qmgr_host *host)
 {

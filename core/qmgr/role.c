@@ -30,8 +30,7 @@ struct process {
 	bool agents_named, stop;
 };
 
-/* ---- what qmgr asks of its process
- * ------------------------------------------------------------------------------ */
+/* ---- what qmgr asks of its process --------------------------------------------------------------------------- */
 
 static void host_connect(void *ctx, const char *role)
 {
@@ -56,8 +55,7 @@ static bool host_has_service(void *ctx, const char *service)
 	return false;
 }
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------------- */
 
 static void on_died(struct process *p, const char *detail)
 {
@@ -173,8 +171,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 	p->due_at = CLOCK_NEVER; /* the turn admits what is due */
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------------------------ */
 
 static struct event *watch(struct process *p, int fd, short what, event_callback_fn fn, int64_t every)
 {

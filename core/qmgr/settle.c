@@ -68,8 +68,7 @@ static void expire(struct qmgr *q, struct message *m)
 		log_info("%s: from=<%s>, status=expired, returned to sender", m->queue_id, m->sender);
 }
 
-/* ---- saving
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- saving -------------------------------------------------------------------------------------------------- */
 
 /* What is to be made durable about the window. */
 struct saving {
@@ -120,8 +119,7 @@ static void save(struct qmgr *q, struct message *m, enum message_stage stage, st
 	free(s.next_try);
 }
 
-/* ---- the steps
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the steps ----------------------------------------------------------------------------------------------- */
 
 /* All recipients are done: the message leaves the spool. */
 static void leave(struct qmgr *q, struct message *m, const struct sum *s)

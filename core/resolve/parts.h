@@ -26,8 +26,7 @@ struct resolver { /* constant after resolver_open() */
 	bool immediate;
 };
 
-/* ---- rewrite.c: the form of an address
- * ------------------------------------------------------------------------- */
+/* ---- rewrite.c: the form of an address ----------------------------------------------------------------------- */
 
 enum rewritten { REWRITTEN_OK, REWRITTEN_BAD, REWRITTEN_LATER };
 struct form {
@@ -45,8 +44,7 @@ const char *rewrite_complete(const struct resolver *, struct arena *, const char
 /* mydestination, own addresses in brackets. */
 enum ost_found domain_is_local(const struct resolver *, struct arena *, const char *domain, struct ost_why *);
 
-/* ---- transport_map.c
- * ------------------------------------------------------------------------------------------- */
+/* ---- transport_map.c ----------------------------------------------------------------------------------------- */
 
 struct route {
 	const char *transport, *nexthop;

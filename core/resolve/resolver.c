@@ -11,8 +11,7 @@
 #include "mail/dsn.h"
 #include "resolve/parts.h"
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------- */
 
 /* A parameter's text, also of those that only other parts of the table know; never NULL. */
 static const char *text_of(const struct cfg_view *view, const char *name)
@@ -159,8 +158,7 @@ bool resolver_immediate(const struct resolver *r)
 	return r->immediate;
 }
 
-/* ---- the class of a domain
- * -------------------------------------------------------------------------------------- */
+/* ---- the class of a domain ----------------------------------------------------------------------------------- */
 
 enum address_class resolver_domain_class(const struct resolver *r, struct arena *a, const char *domain,
 					 struct ost_why *why)
@@ -188,8 +186,7 @@ enum address_class resolver_domain_class(const struct resolver *r, struct arena 
 	return found == OST_NOTFOUND ? CLASS_DEFAULT : CLASS_NONE;
 }
 
-/* ---- resolving
- * -------------------------------------------------------------------------------------------------- */
+/* ---- resolving ----------------------------------------------------------------------------------------------- */
 
 static void defer(struct resolved *out)
 {

@@ -107,8 +107,7 @@ static int store(const char *path, size_t threads, size_t messages, size_t bytes
 	return failed > 0;
 }
 
-/* ---- the keeper
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the keeper ---------------------------------------------------------------------------------------------- */
 
 struct counts {
 	size_t found;

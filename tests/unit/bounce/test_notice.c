@@ -54,8 +54,7 @@ static const struct notice_settings usual = {
 	.lifetime = 5 * 86400 * CLOCK_SECOND,
 };
 
-/* ---- making
- * --------------------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------------------------- */
 
 static const char content[] = "Received: from a\n\tby b\nSubject: hello\n\nThe body.\n.\nFrom here.\n";
 
@@ -129,8 +128,7 @@ static bool store(const struct notice_settings *s, const struct notice_request *
 	return notice_store(spool, writer, s, q, expand, &works);
 }
 
-/* ---- reading back
- * ---------------------------------------------------------------------------------------------- */
+/* ---- reading back -------------------------------------------------------------------------------------------- */
 
 static size_t stored_count(void)
 {
@@ -179,8 +177,7 @@ static void assert_parts(const char *text, size_t parts)
 	assert_string_equal(text + strlen(text) - strlen(line), line);
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- tests --------------------------------------------------------------------------------------------------- */
 
 static void a_failure_goes_back_to_the_sender(void **state)
 {

@@ -73,8 +73,7 @@ static void ask_peer(struct worker *w, const char *role, char *out, size_t size)
 	ipc_link_destroy(&link);
 }
 
-/* ---- what a client may ask
- * ------------------------------------------------------------------------------------- */
+/* ---- what a client may ask ----------------------------------------------------------------------------------- */
 
 struct question {
 	struct worker *worker;
@@ -178,8 +177,7 @@ static void serve_client(struct worker *w, int fd)
 	dprintf(fd, "%s\n", answer);
 }
 
-/* ---- the roles
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the roles ----------------------------------------------------------------------------------------------- */
 
 /* Events and clients, until the end. */
 static int serve(struct worker *w)
@@ -214,8 +212,7 @@ static int serve_qmgr(struct worker *w)
 	return serve(w);
 }
 
-/* ---- steps as a user
- * ------------------------------------------------------------------------------------------- */
+/* ---- steps as a user ----------------------------------------------------------------------------------------- */
 
 /* The child says who it is. */
 static int serve_user(struct worker *w)

@@ -15,8 +15,7 @@
 
 enum { QUIET_ROUNDS = 40, DEADLINE_SECONDS = 20, NO_SUCH_PID = 0x3ffffff0 };
 
-/* ---- links
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- links --------------------------------------------------------------------------------------------------- */
 
 /* Two ends; *far is qmgr's. */
 static struct ipc_link *pair(const char *role, int *far)
@@ -77,8 +76,7 @@ static void on_hint(void *ctx, const void *hint, size_t len)
 		keeper_hint(s->qmgr->keeper, hint, len);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------- */
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -154,8 +152,7 @@ void stage_close(struct stage *s)
 	test_free(s);
 }
 
-/* ---- messages
- * --------------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------------------------ */
 
 uint64_t stage_store_envelope(struct stage *s, struct spool_envelope *env)
 {
@@ -196,8 +193,7 @@ uint64_t stage_store_many(struct stage *s, const char *sender, const char *forma
 	return serial;
 }
 
-/* ---- the resolver
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the resolver -------------------------------------------------------------------------------------------- */
 
 /* "user@TRANSPORT.rest" goes to TRANSPORT with the whole domain as nexthop; two transports stand for
  * verdicts. */
@@ -251,8 +247,7 @@ static bool play_resolver(struct stage *s)
 	return moved;
 }
 
-/* ---- bounce
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- bounce -------------------------------------------------------------------------------------------------- */
 
 static bool play_bounce(struct stage *s)
 {
@@ -290,8 +285,7 @@ void stage_noticed(struct stage *s, size_t notice, bool good)
 	buf_free(&b);
 }
 
-/* ---- agents
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- agents -------------------------------------------------------------------------------------------------- */
 
 struct player *stage_agent(struct stage *s, const char *service, unsigned limit, int pid,
 			   const uint64_t *flights)
@@ -454,8 +448,7 @@ static bool play_agents(struct stage *s)
 	return moved;
 }
 
-/* ---- time goes on
- * ----------------------------------------------------------------------------------------------- */
+/* ---- time goes on -------------------------------------------------------------------------------------------- */
 
 /* One round of everybody. True: something moved. */
 static bool round_of_all(struct stage *s)

@@ -168,8 +168,7 @@ static void an_agents_limit_is_kept_and_may_change(void **state)
 	stage_close(s);
 }
 
-/* ---- a new queue manager, agents of the old one
- * ----------------------------------------------------------------- */
+/* ---- a new queue manager, agents of the old one -------------------------------------------------------------- */
 
 static char living[64];
 

@@ -20,8 +20,7 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-/* ---- feedback
- * --------------------------------------------------------------------------------------------------- */
+/* ---- feedback ------------------------------------------------------------------------------------------------ */
 
 static void feedback_has_postfixs_forms(void **state)
 {
@@ -151,8 +150,7 @@ static void without_a_cohort_limit_nothing_dies(void **state)
 	assert_true(c.window == 1);
 }
 
-/* ---- back-off
- * --------------------------------------------------------------------------------------------------- */
+/* ---- back-off ------------------------------------------------------------------------------------------------ */
 
 static const struct qmgr_settings times = {
 	.minimal_backoff = 300 * CLOCK_SECOND,
@@ -195,8 +193,7 @@ static void messages_and_notices_have_their_lifetimes(void **state)
 	assert_false(backoff_expired(&times, true, now - DAY, now));
 }
 
-/* ---- the schedule
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the schedule -------------------------------------------------------------------------------------------- */
 
 static void the_schedule_gives_the_earliest_first(void **state)
 {
@@ -224,8 +221,7 @@ static void the_schedule_gives_the_earliest_first(void **state)
 	test_free(list);
 }
 
-/* ---- numbers
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------------------------- */
 
 static void a_number_finds_its_pointer_once(void **state)
 {
