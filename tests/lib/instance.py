@@ -215,28 +215,34 @@ class Instance:
             return not self.queue_list()
         wait_for(queue_is_empty, seconds, step=0.1)
 
-    def processes(self):
-        """pid -> "role service" of the processes of this instance: guardian, master, and what descends from them."""
-        found = {}
+    def processes(self, top=None):
+        """pid -> "role service" of the processes of this instance: guardian, master, and what descends from them. `top`: its top(), for
+        when the pid file cannot be read."""
+        found, top = {}, top or self.top()
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 argv = (p / "cmdline").read_bytes().split(b"\0")
-                if os.path.basename(argv[0]).startswith(b"ostler") and self.belongs(int(p.name)):
+                if os.path.basename(argv[0]).startswith(b"ostler") and self.belongs(int(p.name), top):
                     at = argv.index(b"--worker") + 1 if b"--worker" in argv else 0
                     name = "guardian" if is_guardian(int(p.name)) else "master"
                     found[int(p.name)] = b" ".join(argv[at:]).decode().strip() if at else name
         return found
 
-    def belongs(self, pid):
-        """Whether it descends from the guardian, or from the master that started the guardian."""
-        top = self.guardian_pid()
-        if top and is_guardian(top) and process_name(parent_of(top)) == "ostler":
-            top = parent_of(top)
+    @staticmethod
+    def belongs(pid, top):
+        """Whether it descends from that process."""
         while top and pid > 1:
             if pid == top:
                 return True
             pid = parent_of(pid)
         return False
+
+    def top(self):
+        """The process from which all others descend: the guardian, or the master that started the guardian; 0: none."""
+        top = self.guardian_pid()
+        if top and is_guardian(top) and process_name(parent_of(top)) == "ostler":
+            top = parent_of(top)
+        return top
 
     def guardian_pid(self):
         """The process of the pid file; 0: none."""

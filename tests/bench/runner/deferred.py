@@ -54,7 +54,7 @@ def prepared(mta, count, image, folder):
     away = Away(folder)
     with Sink(folder) as sink:
         mta.extra_main_cf += MAIN_CF.format(port=away.port)
-        mta.prepare(image.fresh(inodes=count + 100_000), sink.port, 1)
+        mta.prepare(image.fresh("-N", str(count + 100_000)), sink.port, 1)
         seconds = mta.fill(folder, count, BYTES, "user%d@deferred.example", WAIT)
         note(f"{mta.name}: {count} deferred messages made in {seconds:.0f} s")
         image.again()

@@ -7,10 +7,7 @@ import sys
 import tempfile
 import time
 
-
-class Failure(Exception):
-    """The measurement cannot go on; the text says why."""
-
+from image import Failure
 
 def note(text):
     print(text, file=sys.stderr, flush=True)

@@ -43,10 +43,8 @@ class Bed:
         self.sink, self.relay_port = self.start_sink(sink)
         home = folder / "instance"
         home.mkdir(exist_ok=True)
-        for name, elsewhere in (("vmail", vmail), ("queue", queue)):
-            if elsewhere and not (home / name).exists():
-                (home / name).symlink_to(elsewhere)
         self.instance = Instance(main_cf, master_cf, folder=home, rootless=mode == "rootless", modules=modules)
+        self.instance.queue, self.instance.vmail = queue or self.instance.queue, vmail or self.instance.vmail
         self.configure(main_cf)
 
     def start_sink(self, options):
@@ -123,7 +121,11 @@ class Bed:
         self.instance.remove()
 
     def __enter__(self):
-        self.instance.start()
+        try:
+            self.instance.start()
+        except BaseException:
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *exc):

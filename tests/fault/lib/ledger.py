@@ -12,6 +12,7 @@ class Ledger:
     def __init__(self, folder):
         self.folder = folder
         self.relayed_file = folder / "relayed"
+        self.doubtful = []  # (from, to) of the monotonic clock, in ns: what was acknowledged then counts as unknown
 
     def accepted_file(self, load):
         """The ledger that the load of this name writes."""
@@ -19,24 +20,28 @@ class Ledger:
 
     @staticmethod
     def rows(path):
-        """(verdict, key) of each whole line."""
+        """(verdict, key, when) of each whole line; when is in ns of the monotonic clock."""
         if not path.exists():
             return
         with open(path, encoding="ascii", errors="replace") as f:
             for line in f:
                 row = line.rstrip("\n").split("\t")
                 if len(row) == 4:
-                    yield row[0], (row[1], row[3])
+                    yield row[0], (row[1], row[3]), int(row[2])
 
     def sent(self, load, verdict):
         """Keys with that verdict: `accepted` (the 250 was seen) or `unknown` (connection lost after the final dot)."""
-        return {key for v, key in self.rows(self.accepted_file(load)) if v == verdict}
+        return {key for v, key, when in self.rows(self.accepted_file(load))
+                if verdict == ("unknown" if self.in_doubt(when) else v)}
+
+    def in_doubt(self, when):
+        return any(begin <= when <= end for begin, end in self.doubtful)
 
     def arrived(self, vmail):
         """key -> how often, and the keys that came changed or cut: at the receiving servers (`relayed*`) and in the Maildirs."""
         count, bad = collections.Counter(), set()
         for ledger in self.folder.glob("relayed*"):
-            for verdict, key in self.rows(ledger):
+            for verdict, key, _ in self.rows(ledger):
                 count[key] += 1
                 if verdict != "ok":
                     bad.add(key)
