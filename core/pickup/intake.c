@@ -22,6 +22,7 @@ enum { RCPTS_MAX = 100000, ADDRESS_MAX = 2000, NAME_MAX_BYTES = 200, ENVELOPE_MA
 
 struct post {
 	struct cleaner *cleaner;
+	struct spool *spool;
 	struct spool_writer *writer;
 	const char *myhostname, *mail_name;
 	struct matchlist *users; /* authorized_submit_users; NULL: everybody */
@@ -82,8 +83,9 @@ void post_close(struct post **pp)
 	*pp = NULL;
 }
 
-void post_set_writer(struct post *p, struct spool_writer *writer)
+void post_set_spool(struct post *p, struct spool *spool, struct spool_writer *writer)
 {
+	p->spool = spool;
 	p->writer = writer;
 }
 
@@ -293,8 +295,9 @@ static void store(struct intake *in, const char *name, struct intake_result *out
 		out->status = r->code < 500 ? EX_TEMPFAIL : EX_DATAERR;
 		return;
 	}
-	enum spool_outcome stored = name ? spool_draft_commit_named(&in->draft, &env, name)
-					 : spool_draft_commit_wait(&in->draft, &env);
+	enum spool_outcome stored = spool_has_room(in->post->spool, 0);
+	if (stored == SPOOL_STORED)
+		stored = name ? spool_draft_commit_named(&in->draft, &env, name) : spool_draft_commit_wait(&in->draft, &env);
 	out->status = stored == SPOOL_STORED ? EX_OK : EX_TEMPFAIL;
 	if (stored != SPOOL_STORED)
 		snprintf(out->reason, sizeof out->reason, "%s",

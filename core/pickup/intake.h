@@ -11,10 +11,10 @@
 
 struct post; /* what all submissions of the process share; constant once made */
 
-/* Opens the tables. The writer is set later, before the first submission. */
+/* Opens the tables. The spool is set later, before the first submission. */
 struct post *post_open(const struct cfg_view *, const struct config *, struct ost_why *);
 void post_close(struct post **);
-void post_set_writer(struct post *, struct spool_writer *);
+void post_set_spool(struct post *, struct spool *, struct spool_writer *);
 
 struct intake_result {
 	int status;       /* sysexits: EX_OK when it is on stable storage */

@@ -38,6 +38,7 @@ struct listener {
 
 static struct pickup_process { /* from prepare() to the end of the process */
 	struct post *post;
+	struct spool *spool; /* the worker's */
 	struct spool_writer *writer;
 	struct hints *hints;
 	struct waiter *waiter;
@@ -62,6 +63,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 	if (trouble.text[0])
 		log_warning("%s", trouble.text); /* its lookups answer "try again later" */
 	p->hints = hints_new(w);
+	p->spool = spool;
 	p->writer = spool_writer_open(spool, hints_send, p->hints, why);
 	p->maildrop = instance_path(worker_view(w), PLACE_MAILDROP);
 	maildrop_forget_gone(spool, p->maildrop);
@@ -223,7 +225,7 @@ static int serve(struct worker *w)
 	struct pickup_process *p = &process;
 	p->waiter = waiter_new();
 	p->pool = pool_new(p->waiter, BASE_THREADS, MAX_THREADS, work, p);
-	post_set_writer(p->post, p->writer);
+	post_set_spool(p->post, p->spool, p->writer);
 	hints_start(p->hints, p->writer);
 	worker_watch(w, on_event, p);
 	pool_start(p->pool);

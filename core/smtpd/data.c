@@ -244,6 +244,12 @@ bool data_commit(struct session *s)
 	fill_envelope(s, message_id);
 	s->mode = MODE_COMMIT;
 	input_keep(&s->in); /* another thread may go on */
+	/* Again: many may have come since MAIL was answered, and what is left belongs to the mail that is here. */
+	if (s->server->spool && spool_has_room(s->server->spool, 0) == SPOOL_NO_SPACE) {
+		spool_draft_discard(&tx->draft);
+		stored(s, SPOOL_NO_SPACE);
+		return true;
+	}
 	spool_draft_commit(&tx->draft, &tx->env, stored, s);
 	return true; /* the session is another thread's by now, perhaps */
 }

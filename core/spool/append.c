@@ -101,7 +101,8 @@ static enum append_outcome get_segment(struct append *a, uint64_t len, struct os
 	static const enum append_outcome outcomes[] = {
 		[SEGMENT_GOT] = APPEND_DURABLE,
 		[SEGMENT_NONE_FREE] = APPEND_ELSEWHERE,
-		[SEGMENT_NO_SPACE] = APPEND_NO_SPACE,
+		[SEGMENT_NO_SPACE] =
+			APPEND_ELSEWHERE, /* for a whole segment: a file of one message may fit */
 		[SEGMENT_ERROR] = APPEND_FAILED,
 	};
 	why_set(why, "no segment is free");

@@ -53,15 +53,31 @@ struct part {
 	uint64_t at, len;
 };
 
+/* Has its writer not come to the header? That is written last, or with the rest; a sector holds it, so it is
+ * not torn. */
+static bool never_sealed(const struct part *first)
+{
+	uint64_t len = first->len < FILE_HEADER + RECORD_HEAD ? first->len : FILE_HEADER + RECORD_HEAD;
+	for (uint64_t i = 0; i < len; i++)
+		if (first->data[i] != 0)
+			return false;
+	return true;
+}
+
 /* Header and head. */
 static enum file_verdict read_start(const struct part *first, struct file_view *v, struct ost_why *why)
 {
 	uint64_t serial;
-	if (first->len < FILE_HEADER + RECORD_HEAD)
+	if (never_sealed(first))
 		return FILE_UNFINISHED;
+	if (first->len < FILE_HEADER + RECORD_HEAD) {
+		why_set(why, "the file is cut short");
+		return FILE_DAMAGED;
+	}
 	switch (file_header_get(first->data, &serial, &v->salt)) {
 	case FILE_HEADER_NONE:
-		return FILE_UNFINISHED;
+		why_set(why, "the header's sum is wrong");
+		return FILE_DAMAGED;
 	case FILE_HEADER_LATER:
 		why_set(why, "a message file of a later format");
 		return FILE_FOREIGN;

@@ -32,7 +32,7 @@ struct spool {
 	pthread_mutex_t room_lock; /* guards the last look at the file system */
 	int64_t room_looked;       /* clock_mono() */
 	uint64_t room_bytes;
-	bool room_inodes, room_known;
+	bool room_inodes, room_known, room_near; /* near: a second's mail may reach the limit */
 
 	pthread_rwlock_t fds_lock; /* guards the list of open segments; descriptors stay open once listed */
 	int fds[SPOOL_FDS + 1];    /* by number; -1: not open */
@@ -80,5 +80,9 @@ enum { HINT_ENVELOPE_MAX = 16 * 1024, HINT_MAX = 60 * 1024 };
 struct receipt {
 	uint32_t number, salt_id; /* the result segment */
 };
+
+/* Are there inodes for the files of messages that leave the journal? The last ones are for result logs and
+ * notices: a message in the journal is safe where it is. */
+bool spool_may_move(struct spool *);
 
 #endif

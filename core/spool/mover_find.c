@@ -79,6 +79,16 @@ static void remove_unfinished(struct mover *m, uint64_t serial)
 	io_close(&fd);
 }
 
+/* Does somebody hold its lock? Then what was read may be half of what comes. */
+static bool being_written(struct mover *m, uint64_t serial)
+{
+	char name[FILE_NAME];
+	int fd = openat(m->spool->message, file_name(name, serial), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool locked = fd >= 0 && sys_locked_by_other(fd);
+	io_close(&fd);
+	return locked;
+}
+
 enum file_found { FILE_IS_NOT, FILE_IS, FILE_UNKNOWN };
 
 /* Reads one file; adds it when it is a message. Its content as well, when there is another copy to fall back
@@ -106,6 +116,8 @@ static enum file_found find_file(struct mover *m, uint64_t serial, bool content_
 		remove_unfinished(m, serial);
 		break;
 	case FILE_DAMAGED:
+		if (being_written(m, serial))
+			break;
 		aside_file(m->spool, m->spool->message, file_name(name, serial), why.text);
 		break;
 	case FILE_FOREIGN:

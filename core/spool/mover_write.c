@@ -146,7 +146,8 @@ static bool create_file(struct mover *m, struct job *j)
 	struct arena *a = arena_new();
 	struct file_view v;
 	char name[FILE_NAME];
-	bool ok = file_create(m->spool, j->serial, -1, NULL, j->file);
+	errno = ENOSPC;
+	bool ok = spool_may_move(m->spool) && file_create(m->spool, j->serial, -1, NULL, j->file);
 	if (!ok && errno == EEXIST) {
 		enum file_verdict verdict = file_read(m->spool, j->serial, false, a, &v, NULL);
 		if (verdict == FILE_GOOD)

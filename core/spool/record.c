@@ -60,15 +60,31 @@ static bool lengths_fit(const struct record_head *h)
 	       h->body_len <= RECORD_BODY_MAX;
 }
 
+/* What tells at once that there is no record: has it the magic number, has it this salt's id? False: neither.
+ */
+static bool look_for_marks(const char head[RECORD_HEAD], const struct salt *salt, bool marks[2])
+{
+	uint32_t magic, id;
+	memcpy(&magic, head + offsetof(struct wire, magic), sizeof magic);
+	memcpy(&id, head + offsetof(struct wire, salt_id), sizeof id);
+	marks[0] = le32toh(magic) == RECORD_MAGIC;
+	marks[1] = le32toh(id) == salt_id(salt);
+	return marks[0] || marks[1];
+}
+
 enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct salt *salt,
 				    struct record_head *h)
 {
 	struct wire w;
-	memcpy(&w, head, sizeof w);
-	if (le32toh(w.magic) != RECORD_MAGIC || le32toh(w.salt_id) != salt_id(salt))
+	bool marks[2];
+	if (!look_for_marks(head, salt, marks))
 		return RECORD_NONE;
-	if (!sum_equal(get_sum(w.head_sum), sum_keyed(salt, &w, KEYED)))
-		return RECORD_BROKEN;
+	memcpy(&w, head, sizeof w);
+	w.magic = htole32(RECORD_MAGIC);
+	w.salt_id = htole32(salt_id(salt));
+	bool good = sum_equal(get_sum(w.head_sum), sum_keyed(salt, &w, KEYED));
+	if (!good && !(marks[0] && marks[1]))
+		return RECORD_NONE;
 	*h = (struct record_head){
 		.kind = le16toh(w.kind),
 		.serial = le64toh(w.serial),
@@ -81,7 +97,7 @@ enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct s
 		.content_sum = get_sum(w.content_sum),
 		.body_sum = get_sum(w.body_sum),
 	};
-	if (!lengths_fit(h))
+	if (!good || !marks[0] || !marks[1] || !lengths_fit(h))
 		return RECORD_BROKEN;
 	return le16toh(w.version) == RECORD_VERSION ? RECORD_GOOD : RECORD_FOREIGN;
 }

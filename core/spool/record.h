@@ -47,7 +47,7 @@ void record_head_put(char head[RECORD_HEAD], const struct record_head *, const s
 enum record_verdict {
 	RECORD_GOOD,
 	RECORD_NONE,    /* no record of this home */
-	RECORD_BROKEN,  /* meant to be one of this home, but the sum is wrong */
+	RECORD_BROKEN,  /* meant to be one of this home, but damaged: *h is what it says, true or not */
 	RECORD_FOREIGN, /* good, but of a later format */
 };
 /* Checks the head alone: sum, salt, and that its lengths make sense. */

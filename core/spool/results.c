@@ -71,7 +71,8 @@ struct spool_results *spool_results_open(struct spool *s, struct ost_why *why)
 	r->magic = RESULTS_MAGIC;
 	r->spool = s;
 	r->append = append_open(&s->results_family, batch_done, r);
-	if (!append_prepare(r->append, why))
+	/* Whoever cannot write results must not begin to deliver. */
+	if (!append_prepare(r->append, why) || append_where(r->append).number == 0)
 		spool_results_close(&r);
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Reading a segment back, record by record. A bad record does not end it: the scan goes on at the next 4 KiB
- * border that verifies with this life's salt and a higher sequence, and tells what it passed over. */
+ * Reading a segment back, record by record. A bad record does not end it: the scan goes on at the next
+ * place that verifies with this life's salt, that place and a higher sequence, and tells what it passed over.
+ */
 #ifndef SPOOL_SCAN_H
 #define SPOOL_SCAN_H
 
@@ -26,8 +27,8 @@ void scan_bytes(struct scan *s, const char *bytes, uint64_t len);
 /* Does a record seem to follow, in a segment that has been read up to here? For those whose writer is at
  * work. */
 bool scan_more(int fd, const struct segment_header *, uint64_t read_to);
-/* Reads the bytes as well. A file that has been cut is read as far as it goes. False: some of the bytes could not be read;
- * what can be is scanned all the same. */
+/* Reads the bytes as well. A file that has been cut is read as far as it goes. False: some of the bytes could
+ * not be read; what can be is scanned all the same. */
 bool scan_segment(int fd, struct scan *s, struct ost_why *);
 
 #endif

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "spool/home.h"
 
-enum { MIN_INODES = 100, RESULT_SEGMENTS_MAX = 100000 };
+enum { MIN_INODES = 100, MOVE_INODES = 50, NEAR = 8, RESULT_SEGMENTS_MAX = 100000 };
 
 /* What spool/README.md says. */
 static const struct spool_options defaults = {
@@ -47,7 +47,7 @@ static void fill_options(struct spool_options *o)
 	o->segment_count = o->segment_count ? o->segment_count : defaults.segment_count;
 	o->file_threshold = o->file_threshold ? o->file_threshold : defaults.file_threshold;
 	o->memory_budget = o->memory_budget ? o->memory_budget : defaults.memory_budget;
-	o->min_free = o->min_free ? o->min_free : defaults.min_free;
+	o->min_free = o->min_free > defaults.min_free ? o->min_free : defaults.min_free;
 	o->update_limit = o->update_limit ? o->update_limit : defaults.update_limit;
 	o->segment_size = round_up(o->segment_size, RECORD_BORDER);
 	if (o->segment_size < SEGMENT_MIN)
@@ -152,18 +152,21 @@ enum spool_outcome spool_outcome_of_errno(int error)
 	return error == ENOSPC || error == EDQUOT ? SPOOL_NO_SPACE : SPOOL_FAILED;
 }
 
-/* Asks the file system, unless it was asked within the last second. Called with the lock held. */
+/* Asks the file system, unless it was asked within the last second and had plenty. Called with the lock held.
+ */
 static void look_for_room(struct spool *s)
 {
 	struct statvfs v;
 	int64_t now = clock_mono();
-	if (s->room_known && now - s->room_looked < CLOCK_SECOND)
+	if (s->room_known && !s->room_near && now - s->room_looked < CLOCK_SECOND)
 		return;
 	s->room_known = fstatvfs(s->root, &v) == 0;
 	s->room_looked = now;
 	if (!s->room_known)
 		return;
 	s->room_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	s->room_near = s->room_bytes / NEAR < s->options.min_free ||
+		       (v.f_files > 0 && v.f_favail / NEAR < MIN_INODES);
 	s->room_inodes =
 		v.f_files == 0 || v.f_favail >= MIN_INODES; /* 0: a file system that does not count them */
 }
@@ -181,6 +184,12 @@ enum spool_outcome spool_has_room(struct spool *s, uint64_t size)
 		outcome = SPOOL_NO_SPACE;
 	pthread_mutex_unlock(&s->room_lock);
 	return outcome;
+}
+
+bool spool_may_move(struct spool *s)
+{
+	struct statvfs v;
+	return fstatvfs(s->root, &v) != 0 || v.f_files == 0 || v.f_favail >= MOVE_INODES;
 }
 
 /* The descriptor of a segment that is open already, or -1. */

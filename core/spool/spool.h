@@ -21,8 +21,8 @@ struct spool_options {                        /* zeros mean the defaults in spoo
 	uint64_t segment_size, segment_count; /* the journal, bytes and pieces */
 	uint64_t file_threshold;              /* a larger message goes to a file at once (256 KiB) */
 	uint64_t memory_budget;               /* of all drafts of this process; beyond it they go to files */
-	uint64_t min_free;     /* acceptance stops below this many bytes free (queue_minfree, message size,
-				  reserve) */
+	uint64_t min_free; /* acceptance stops below this many bytes free (queue_minfree, message size); what
+			      results, moves and notices need (32 MiB) is kept in any case */
 	uint64_t update_limit; /* a message's file is written anew when more than this was appended (128 KiB),
 				* and more than its content */
 	bool long_queue_ids;
@@ -55,7 +55,7 @@ void spool_writer_close(struct spool_writer **); /* when no draft is left */
 void spool_writer_report(struct spool_writer *, struct buf *hint);
 
 /* Would a message of this size be accepted now? (MAIL FROM SIZE=, and before DATA.) Cheap: looks at most once
- * a second. */
+ * a second, while there is plenty. */
 enum spool_outcome spool_has_room(struct spool *, uint64_t size);
 
 struct spool_draft *spool_draft_new(struct spool_writer *); /* draws a serial */

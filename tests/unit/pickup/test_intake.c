@@ -55,7 +55,7 @@ static int setup(void **state)
 	assert_non_null(writer = spool_writer_open(spool, count_hint, NULL, &why));
 	post = post_open(fix.view, fix.config, &why);
 	assert_string_equal(why.text, "");
-	post_set_writer(post, writer);
+	post_set_spool(post, spool, writer);
 	return 0;
 }
 

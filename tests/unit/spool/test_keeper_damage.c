@@ -81,7 +81,8 @@ static void damage_to_one_copy_of_a_header_costs_nothing(void **state)
 {
 	struct stage *s = *state;
 	uint64_t serial = stage_store(s, 100, 1);
-	for (int life = 0; life < 2; life++) { /* of a segment just made, and of one that was recycled and taken */
+	for (int life = 0; life < 2;
+	     life++) { /* of a segment just made, and of one that was recycled and taken */
 		uint32_t number = place_of(s, serial).number;
 		for (off_t at = 20; at < SEGMENT_HEADER; at += SEGMENT_HEADER / 2) {
 			stage_close_keeper(s);
@@ -104,7 +105,8 @@ static void damage_to_one_copy_of_a_header_costs_nothing(void **state)
 static void a_segment_that_is_cut_gives_what_is_left(void **state)
 {
 	struct stage *s = *state;
-	uint64_t first = stage_store(s, 100, 1), second = stage_store(s, 100, 1), cut = stage_store(s, 9000, 1);
+	uint64_t first = stage_store(s, 100, 1), second = stage_store(s, 100, 1),
+		 cut = stage_store(s, 9000, 1);
 	struct ticket t = place_of(s, cut);
 	char name[SEGMENT_NAME];
 	stage_close_writer(s);
@@ -231,6 +233,17 @@ static void a_record_inside_a_message_is_no_record(void **state)
 	stage_check_content(s, real, 3000);
 }
 
+static void a_file_with_a_damaged_header_is_kept(void **state)
+{
+	struct stage *s = *state;
+	uint64_t file = stage_store(s, 100000, 1), good = stage_store(s, 100000, 1);
+	spoil(s, file, "?", 1, 8);
+	stage_restart(s);
+	assert_int_equal(s->nfound, 1);
+	assert_non_null(stage_found(s, good));
+	assert_int_equal(stage_count_files(s, "corrupt"), 1);
+}
+
 static void a_torn_update_is_cut_off(void **state)
 {
 	struct stage *s = *state;
@@ -283,10 +296,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(damage_is_set_aside_and_the_rest_goes_on),    TEST(damage_seen_at_loading_is_set_aside),
-		TEST(a_record_inside_a_message_is_no_record),      TEST(a_torn_update_is_cut_off),
-		TEST(what_a_later_version_wrote_is_left_in_place), TEST(damage_to_one_copy_of_a_header_costs_nothing),
-		TEST(a_segment_that_is_cut_gives_what_is_left),    TEST(what_cannot_be_set_aside_is_not_forgotten),
+		TEST(damage_is_set_aside_and_the_rest_goes_on),
+		TEST(damage_seen_at_loading_is_set_aside),
+		TEST(a_record_inside_a_message_is_no_record),
+		TEST(a_file_with_a_damaged_header_is_kept),
+		TEST(a_torn_update_is_cut_off),
+		TEST(what_a_later_version_wrote_is_left_in_place),
+		TEST(damage_to_one_copy_of_a_header_costs_nothing),
+		TEST(a_segment_that_is_cut_gives_what_is_left),
+		TEST(what_cannot_be_set_aside_is_not_forgotten),
 		TEST(a_result_log_of_a_later_version_is_left_in_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,40 @@ static void a_full_disk_is_no_space(void **state)
 	assert_stored(f, &t, 300000, 2, NULL);
 }
 
+static void no_room_for_a_segment_is_room_for_a_file(void **state)
+{
+	struct fixture *f = *state;
+	struct failing x = { .step = SYS_WRITE, .countdown = 0, .times = 1, .error = ENOSPC };
+	struct ost_why why;
+	spool_writer_close(&f->writer);
+	for (uint32_t number = 1; number <= f->options.segment_count; number++) {
+		char name[SEGMENT_NAME];
+		(void)unlinkat(f->spool->journal, segment_name(name, number), 0);
+	}
+	f->spool->sys = (struct sys){ fail_step, &x };
+	assert_non_null(f->writer =
+				spool_writer_open(f->spool, catch_hint, &f->hints, &why)); /* it can start */
+	assert_int_equal(x.seen, 1);
+	assert_int_equal(fixture_store(f, 100, 1, NULL), SPOOL_STORED);
+	f->spool->sys = (struct sys){ 0 };
+	struct ticket t = fixture_ticket(f, 0);
+	assert_int_equal(t.home, TICKET_FILE);
+	assert_stored(f, &t, 100, 1, NULL);
+}
+
+static void who_cannot_write_results_does_not_start(void **state)
+{
+	struct fixture *f = *state;
+	struct failing x = { .step = SYS_WRITE, .countdown = 0, .times = 1, .error = ENOSPC };
+	struct ost_why why;
+	f->spool->sys = (struct sys){ fail_step, &x };
+	assert_null(spool_results_open(f->spool, &why));
+	f->spool->sys = (struct sys){ 0 };
+	struct spool_results *r = spool_results_open(f->spool, &why);
+	assert_non_null(r);
+	spool_results_close(&r);
+}
+
 static void room_is_what_the_reserve_leaves(void **state)
 {
 	struct fixture *f = *state;
@@ -224,6 +258,8 @@ int main(void)
 		TEST(flipped_bytes_are_seen),
 		TEST(a_failed_sync_refuses_its_batch_alone),
 		TEST(a_full_disk_is_no_space),
+		TEST(no_room_for_a_segment_is_room_for_a_file),
+		TEST(who_cannot_write_results_does_not_start),
 		TEST(room_is_what_the_reserve_leaves),
 		TEST(no_serial_is_given_twice_when_a_copy_is_damaged),
 		TEST(the_reserve_is_not_spent_on_segments),
