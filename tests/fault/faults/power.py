@@ -17,8 +17,8 @@ import signal
 import time
 
 from image import Image
-from instance import wait_for
-from lib.bed import FLIGHT, Bed, alive
+from lib.bed import FLIGHT, Bed
+from lib.ending import freeze, kill_all
 
 ROOT_MODE = True
 FULL, SAMPLE = {"rounds": 100}, {"rounds": 10}
@@ -29,44 +29,6 @@ SIZE = 512            # MiB of each image
 OPTIONS = "commit=30"  # what is not synced stays in memory for that long
 EATMYDATA = "libeatmydata.so"
 ONLY_UNSYNCED = f"import_environment = LD_PRELOAD={EATMYDATA}\n"
-
-
-def kill_all(instance, master):
-    """kill -9 of every process of the instance, those that are born meanwhile included."""
-    killed = set()
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(master, signal.SIGSTOP)
-    while True:
-        others = set(instance.processes(master)) - {master} - killed
-        if not others:
-            break
-        for pid in others:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        killed |= others
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(master, signal.SIGKILL)
-    wait_for(lambda: not any(alive(pid) for pid in killed | {master}), 20)
-    instance.started = False
-
-
-def freeze(instance):
-    """Stops every process where no system call is under way: while a file system goes away, a sync that has begun may still
-    answer that all is well."""
-    pids = list(instance.processes())
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: all(stopped(pid) for pid in pids), 20)
-    return pids
-
-
-def stopped(pid):
-    """Whether each thread of the process has stopped, or the process is gone."""
-    with contextlib.suppress(OSError):
-        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
-        return all(state in "TtZX" for state in states)
-    return True
 
 
 class Layout:
@@ -96,12 +58,12 @@ class Layout:
     def cut(self):
         """Power off, power on, and the time that took until it greeted again."""
         instance, began = self.bed.instance, time.monotonic_ns()
-        master = instance.master_pid()  # its file may lie where the power goes
+        top = instance.top()  # the pid file may lie where the power goes
         if self.name == "mailboxes":
             self.cut_mailboxes()
         else:
             self.victim.cut()
-        kill_all(instance, master)
+        kill_all(instance, top)
         if self.name != "mailboxes":
             self.bed.ledger.doubtful.append((began, time.monotonic_ns()))  # a sync may have answered after the cut
         self.victim.unmount()
@@ -154,7 +116,7 @@ def run_control(f, rounds):
         layout = Layout(f, stack, "one", ONLY_UNSYNCED)
         bed = layout.bed
         without = [role for pid, role in bed.instance.processes().items()
-                   if role != "master" and EATMYDATA not in pathlib.Path(f"/proc/{pid}/maps").read_text()]
+                   if role not in ("guardian", "master") and EATMYDATA not in pathlib.Path(f"/proc/{pid}/maps").read_text()]
         f.tap.ok(not without, "control: each process has libeatmydata", without)
         load = bed.load("control", 600)
         for _ in range(rounds):
