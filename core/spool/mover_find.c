@@ -404,6 +404,8 @@ void mover_gap(struct mover *m, const struct job *j)
 	if (fd >= 0 && segment_read_header(fd, &h, &why) && salt_id(&h.salt) == from->id &&
 	    h.number == from->number && h.kind == SEGMENT_JOURNAL && h.state == SEGMENT_USED)
 		read_segment(m, fd, &h, from, true, j->stretches[1].read_to);
+	else if (j->all) /* an old hint; or a segment that nobody will find, which must not happen */
+		log_warning("spool: journal/%s is not in the life that a writer told of", name);
 	io_close(&fd);
 }
 

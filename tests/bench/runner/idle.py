@@ -5,12 +5,15 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import time
 
 from .cpu import pss_megabytes
 from .measure import run, running
 from .tools import Failure
+
+PAIRS = 3
 
 
 
@@ -50,25 +53,35 @@ class IdleClients:
 
 
 def idle_round(mta, scenario, count, image, folder, scale=1.0):
-    """Memory without and with `count` idle sessions, and the scenario's rate without and with them."""
+    """Memory without and with `count` idle sessions, and the scenario's rate and CPU time without and with them.
+
+    The measurements with and without take turns, so that whatever else happens on the machine meets both."""
+    figures = {"sessions": count, "alone": [], "beside": []}
     with running(mta, scenario, image, folder) as arrivals:
         messages = scenario.messages(mta.name, scale)
-        alone = run(mta, scenario, arrivals, folder, messages)
-        arrivals.forget()
-        before = pss_megabytes(mta.group.pids())
-        with IdleClients(folder, mta.port, count) as clients:
-            quiet = pss_megabytes(mta.group.pids())
-            greeting = greeting_milliseconds(mta.port)
-            beside = run(mta, scenario, arrivals, folder, messages)
-            busy = pss_megabytes(mta.group.pids())
-            left = clients.left()
-    return {"sessions": count, "left": left, "pss_before_mb": before, "pss_idle_mb": quiet, "pss_busy_mb": busy,
-            "greeting_ms": greeting, "alone_per_second": alone["per_second"], "beside_per_second": beside["per_second"]}
+        figures["pss_before_mb"] = pss_megabytes(mta.group.pids())
+        for _ in range(PAIRS):
+            figures["alone"].append(run(mta, scenario, arrivals, folder, messages))
+            arrivals.forget()
+            with IdleClients(folder, mta.port, count) as clients:
+                figures["pss_idle_mb"] = pss_megabytes(mta.group.pids())
+                figures["greeting_ms"] = greeting_milliseconds(mta.port)
+                figures["beside"].append(run(mta, scenario, arrivals, folder, messages))
+                figures["pss_busy_mb"] = pss_megabytes(mta.group.pids())
+                figures["left"] = clients.left()
+            arrivals.forget()
+    return figures
+
+
+def compared(f, key, what):
+    """The medians alone and beside idle sessions, and their difference."""
+    alone, beside = (statistics.median(r[key] for r in f[where]) for where in ("alone", "beside"))
+    return f"{alone:,.0f} {what} alone, {beside:,.0f} beside them ({(beside / alone - 1) * 100:+.0f} %)"
 
 
 def text(name, f):
     kib = (f["pss_idle_mb"] - f["pss_before_mb"]) * 1024 / f["sessions"]
-    return (f"{name}: {f['sessions']} idle sessions ({f['left']} left at the end): memory (PSS) "
+    return (f"{name}: {f['sessions']:,} idle sessions ({f['left']:,} left at the end): memory (PSS) "
             f"{f['pss_before_mb']:.0f} MiB before, {f['pss_idle_mb']:.0f} with them ({kib:.1f} KiB each), "
             f"{f['pss_busy_mb']:.0f} with load beside them; a new client is greeted in {f['greeting_ms']:.1f} ms; "
-            f"{f['alone_per_second']:.0f} messages a second alone, {f['beside_per_second']:.0f} beside them")
+            f"{compared(f, 'per_second', 'messages a second')}; {compared(f, 'cpu_us', 'us of CPU each')}")
