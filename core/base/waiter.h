@@ -23,7 +23,8 @@ enum wait_for {
 	WAIT_READ = 1,
 	WAIT_WRITE = 2,
 	/* With WAIT_READ, from a holder that has read all there was since it took the entry (a read gave less than it asked
-	 * for, or nothing): what came since then counts. Costs no system call. */
+	 * for, or nothing): what came since then counts, and at an entry's first park, what is there. Costs no system call
+	 * but that once. */
 	WAIT_NEWS = 4,
 };
 enum wait_why {

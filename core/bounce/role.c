@@ -233,7 +233,7 @@ static int serve(struct worker *w)
 
 const struct role role_bounce = {
 	.name = "bounce",
-	.flags = ROLE_SPOOL_READ | ROLE_SPOOL_STORE,
+	.flags = ROLE_SPOOL_READ | ROLE_SPOOL_STORE | ROLE_BATCH,
 	.prepare = prepare,
 	.serve = serve,
 };

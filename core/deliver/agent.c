@@ -196,7 +196,7 @@ static int agent_serve(struct worker *w)
 
 const struct role role_agent = {
 	.name = "agent",
-	.flags = ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK,
+	.flags = ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK | ROLE_BATCH,
 	.prepare = agent_prepare,
 	.serve = agent_serve,
 };

@@ -239,7 +239,7 @@ static int serve(struct worker *w)
 
 const struct role role_pickup = {
 	.name = "pickup",
-	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_MAILDROP,
+	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_MAILDROP | ROLE_BATCH,
 	.prepare = prepare,
 	.serve = serve,
 };

@@ -3,6 +3,7 @@
 #include "process/worker.h"
 
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	ignore_signals();
 	catch_crashes();
 	atexit(log_flush); /* a module may call exit() */
+	if (role->flags & ROLE_BATCH)
+		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	struct worker *w = the_worker = worker_new(role);
 	w->roles = roles;
 	if (!worker_start_receive(w, &why) || !worker_start_become(w, &why))

@@ -309,7 +309,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 
 const struct role role_qmgr = {
 	.name = "qmgr",
-	.flags = ROLE_SPOOL_KEEP,
+	.flags = ROLE_SPOOL_KEEP | ROLE_BATCH,
 	.prepare = prepare,
 	.serve = serve,
 };

@@ -125,7 +125,7 @@ static int serve(struct worker *w)
 
 const struct role role_resolve = {
 	.name = "resolve",
-	.flags = ROLE_MODULES | ROLE_NETWORK,
+	.flags = ROLE_MODULES | ROLE_NETWORK | ROLE_BATCH,
 	.prepare = prepare,
 	.serve = serve,
 };

@@ -258,7 +258,7 @@ static void check(const struct config *config, struct findings *findings)
 
 const struct role role_smtpd = {
 	.name = "smtpd",
-	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_NETWORK,
+	.flags = ROLE_MODULES | ROLE_SPOOL_STORE | ROLE_NETWORK | ROLE_BATCH,
 	.prepare = prepare,
 	.serve = serve,
 	.check = check,

@@ -318,7 +318,6 @@ void session_work(struct session *s, enum wait_why why)
 {
 	CHECK_MAGIC(s, SESSION_MAGIC);
 	char room[INPUT_ROOM];
-	bool read = s->mode != MODE_CONNECT; /* a client that is still to be greeted has nothing to say */
 	if (why == WAITED_DEADLINE && !s->sleep_until) {
 		timed_out(s);
 		return;
@@ -326,6 +325,7 @@ void session_work(struct session *s, enum wait_why why)
 	if (why == WAITED_WAKE)
 		told_to_leave(s);
 	input_lend(&s->in, room);
+	s->in.drained = s->mode == MODE_CONNECT; /* it has nothing to say before its greeting; the first wait looks anyway */
 	for (;;) {
 		bool gone;
 		if (s->sleep_until && !pause_over(s))
@@ -333,7 +333,7 @@ void session_work(struct session *s, enum wait_why why)
 		if (step(s, &gone)) {
 			if (gone)
 				return;
-		} else if (!wait_for_client(s, read)) {
+		} else if (!wait_for_client(s, true)) {
 			return;
 		}
 	}

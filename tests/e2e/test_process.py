@@ -72,6 +72,8 @@ def test_who_the_processes_are(make, rootless):
             root = not rootless and kind in ("guardian", "master", "broker")
             assert s["Uid"].split() == [str(0 if root else owner.pw_uid)] * 4, kind
             assert s["Gid"].split() == [str(0 if root else owner.pw_gid)] * 4, kind
+            # Never batch: what starts programs, which would inherit it.
+            assert os.sched_getscheduler(pid) == (os.SCHED_BATCH if kind in ALWAYS | {"agent"} else os.SCHED_OTHER), kind
             if root:
                 continue
             assert int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0, kind
