@@ -5,6 +5,7 @@
  * `process-trial -c DIR` is start-fg. Each role keeps a line in the log for each event it gets; "smtpd"
  * answers each client with a line about itself; the command in a client's first line makes it do something.
  */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include "process/counters.h"
 #include "process/master.h"
 #include "process/roles.h"
+#include "touch.h"
 
 static const char *const event_names[] = {
 	[WORKER_STOP] = "stop", [WORKER_RETIRE] = "retire", [WORKER_FILES] = "files",
@@ -179,6 +181,19 @@ static void serve_client(struct worker *w, int fd)
 
 /* ---- the roles ----------------------------------------------------------------------------------------------- */
 
+/* What this process may do with each path of trial_touch: a line of the log each. */
+static void touch_all(struct worker *w)
+{
+	const char *paths = cfg_lookup(worker_view(w), "trial_touch");
+	struct arena *a = arena_new();
+	char letters[TOUCH_BYTES];
+	for (const char **path = cfg_split(a, paths ? paths : ""); *path; path++)
+		log_info("may %s %s", *path, touch_path(*path, letters));
+	if (paths)
+		log_info("touched all");
+	arena_destroy(&a);
+}
+
 /* Events and clients, until the end. */
 static int serve(struct worker *w)
 {
@@ -188,6 +203,7 @@ static int serve(struct worker *w)
 	bool stop = false;
 	for (size_t i = 0; i < n && i < 63; i++)
 		p[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	touch_all(w);
 	worker_ready(w);
 	while (!stop) {
 		if (poll(p, n + 1, -1) < 0 && errno != EINTR)
@@ -207,14 +223,16 @@ static int serve(struct worker *w)
 static int serve_qmgr(struct worker *w)
 {
 	const char *want = cfg_lookup(worker_view(w), "trial_want");
-	if (want && *want)
-		worker_want(w, want);
+	struct arena *a = arena_new();
+	for (const char **service = cfg_split(a, want ? want : ""); *service; service++)
+		worker_want(w, *service);
+	arena_destroy(&a);
 	return serve(w);
 }
 
 /* ---- steps as a user ----------------------------------------------------------------------------------------- */
 
-/* The child says who it is. */
+/* The child says who it is; to a path, what it may do with that. */
 static int serve_user(struct worker *w)
 {
 	struct ipc_link *link = worker_job_link(w);
@@ -226,13 +244,31 @@ static int serve_user(struct worker *w)
 		snprintf(groups + strlen(groups), sizeof groups - strlen(groups), ",%u", (unsigned)list[i]);
 	snprintf(text, sizeof text, "uid %u gid %u groups %s home %s named %s", (unsigned)geteuid(),
 		 (unsigned)getegid(), groups, worker_user(w)->home, worker_user(w)->name);
-	while (ipc_receive(link, &m, CLOCK_NEVER) == IPC_GOT)
-		ipc_send(link, 100, text, strlen(text));
+	while (ipc_receive(link, &m, CLOCK_NEVER) == IPC_GOT) {
+		char path[256], letters[TOUCH_BYTES];
+		snprintf(path, sizeof path, "%.*s", (int)m.len, m.body);
+		const char *answer = path[0] == '/' ? touch_path(path, letters) : text;
+		ipc_send(link, 100, answer, strlen(answer));
+	}
 	return 0;
 }
 
+/* The same as touch_all() in a user's child. */
+static void touch_in_child(struct worker *w, const char *who, struct broker_child *child)
+{
+	const char *paths = cfg_lookup(worker_view(w), "trial_touch");
+	struct arena *a = arena_new();
+	struct ipc_message m;
+	for (const char **path = cfg_split(a, paths ? paths : ""); *path; path++) {
+		if (ipc_send(broker_child_link(child), 100, *path, strlen(*path)) &&
+		    ipc_receive(broker_child_link(child), &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+			log_info("child %s may %s %.*s", who, *path, (int)m.len, m.body);
+	}
+	arena_destroy(&a);
+}
+
 /* "name:USER" or "ids:UID:GID": becomes it and asks the child. */
-static void try_user(struct broker_client *c, const char *word)
+static void try_user(struct worker *w, struct broker_client *c, const char *word)
 {
 	struct ost_user_request r = { .size = sizeof r, .kind = OST_USER_IDS };
 	struct broker_child *child = NULL;
@@ -246,10 +282,12 @@ static void try_user(struct broker_client *c, const char *word)
 	}
 	enum broker_refusal refusal = broker_take(c, &r, &child, &why);
 	if (refusal == BROKER_OK && ipc_send(broker_child_link(child), 100, "?", 1) &&
-	    ipc_receive(broker_child_link(child), &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT)
+	    ipc_receive(broker_child_link(child), &m, clock_mono() + 5 * CLOCK_SECOND) == IPC_GOT) {
 		log_info("as %s: %.*s", word, (int)m.len, m.body);
-	else
+		touch_in_child(w, word, child);
+	} else {
 		log_info("as %s: refused %d: %s", word, (int)refusal, why.text);
+	}
 	broker_put(c, &child, refusal == BROKER_OK);
 }
 
@@ -278,7 +316,7 @@ static int serve_agent(struct worker *w)
 		if (strncmp(*word, "mailbox:", 8) == 0)
 			try_mailbox(c, *word);
 		else
-			try_user(c, *word);
+			try_user(w, c, *word);
 	}
 	arena_destroy(&a);
 	log_info("steps done");
@@ -287,26 +325,29 @@ static int serve_agent(struct worker *w)
 	return status;
 }
 
-#define TRIAL(role_name, more, run)                                                                          \
-	{                                                                                                    \
-		.name = (role_name), .flags = (more), .prepare = prepare, .serve = (run)                     \
-	}
+/* Each has the flags of the program's role of that name: it is sealed as that is. */
+static struct role trials[] = {
+	{ .name = "smtpd", .prepare = prepare, .serve = serve },
+	{ .name = "pickup", .prepare = prepare, .serve = serve },
+	{ .name = "qmgr", .prepare = prepare, .serve = serve_qmgr },
+	{ .name = "resolve", .prepare = prepare, .serve = serve },
+	{ .name = "bounce", .prepare = prepare, .serve = serve },
+	{ .name = "agent", .prepare = prepare, .serve = serve_agent },
+	{ .name = "user", .serve = serve_user },
+};
+static const struct role *const models[] = { &role_smtpd,  &role_pickup, &role_qmgr, &role_resolve,
+					     &role_bounce, &role_agent,  &role_user };
 
-static const struct role trial_smtpd = TRIAL("smtpd", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
-static const struct role trial_pickup = TRIAL("pickup", ROLE_MODULES | ROLE_SPOOL_STORE, serve);
-static const struct role trial_qmgr = TRIAL("qmgr", ROLE_SPOOL_KEEP, serve_qmgr);
-static const struct role trial_resolve = TRIAL("resolve", ROLE_MODULES, serve);
-static const struct role trial_bounce = TRIAL("bounce", ROLE_SPOOL_READ | ROLE_SPOOL_STORE, serve);
-static const struct role trial_agent =
-	TRIAL("agent", ROLE_MODULES | ROLE_SPOOL_READ | ROLE_NETWORK, serve_agent);
-static const struct role trial_user = { .name = "user", .serve = serve_user };
+enum { TRIALS = sizeof trials / sizeof trials[0] };
 
 int main(int argc, char **argv)
 {
-	static const struct role *const roles[] = { &trial_smtpd,   &trial_pickup, &trial_qmgr,
-						    &trial_resolve, &trial_bounce, &trial_agent,
-						    &role_broker,   &role_check,   &role_lookup,
-						    &trial_user,    NULL };
+	const struct role *roles[TRIALS + 4] = { &role_broker, &role_check, &role_lookup };
+	for (size_t i = 0; i < TRIALS; i++) {
+		assert(strcmp(trials[i].name, models[i]->name) == 0);
+		trials[i].flags = models[i]->flags;
+		roles[i + 3] = &trials[i];
+	}
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return worker_main(roles, argc, argv);
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)
