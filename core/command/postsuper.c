@@ -73,7 +73,8 @@ static void add_from_stdin(struct targets *t)
 	}
 }
 
-/* Does one operation, in all queues or in those named. */
+/* Does one operation, in all queues or in those named. Of none changed nothing is said, as Postfix does: who
+ * reads "Released from hold" may go by it. */
 static bool perform(struct queue *q, const struct operation *o, const struct targets *t, char *const *queues,
 		    int nqueues)
 {
@@ -89,8 +90,9 @@ static bool perform(struct queue *q, const struct operation *o, const struct tar
 	}
 	if (!ok)
 		fprintf(stderr, "postsuper: fatal: %s\n", why.text);
-	fprintf(stderr, "postsuper: %s: %llu message%s\n", o->done, (unsigned long long)total,
-		total == 1 ? "" : "s");
+	if (total > 0)
+		fprintf(stderr, "postsuper: %s: %llu message%s\n", o->done, (unsigned long long)total,
+			total == 1 ? "" : "s");
 	return ok;
 }
 

@@ -53,18 +53,31 @@ static bool start_delete(struct qmgr *q, struct admin_op *op, struct entry *e)
 	return true;
 }
 
+/* In memory alone. */
+static void hold(struct qmgr *q, struct entry *e)
+{
+	if (e->state == ENTRY_ACTIVE || e->state == ENTRY_LOADING) {
+		e->flags |= ENTRY_HELD;
+		withdraw(q, e);
+	} else if (e->state != ENTRY_HOLD) {
+		entry_move(q, e, ENTRY_HOLD);
+	}
+}
+
+/* In memory alone. What a hold has interrupted goes on as before: only who is due is tried. */
+static void unhold(struct qmgr *q, struct entry *e, unsigned flags)
+{
+	e->flags &= (uint8_t)~ENTRY_HELD;
+	if (e->state == ENTRY_HOLD)
+		entry_make_due(q, e, flags);
+}
+
 static bool start_hold(struct qmgr *q, struct admin_op *op, struct entry *e)
 {
 	if (e->state == ENTRY_HOLD)
 		return false;
-	log_entry(q, e, "placed on hold");
 	ask_update(q, op, e, MSG_HOLD, 0);
-	if (e->state == ENTRY_ACTIVE || e->state == ENTRY_LOADING) {
-		e->flags |= ENTRY_HELD;
-		withdraw(q, e);
-	} else {
-		entry_move(q, e, ENTRY_HOLD);
-	}
+	hold(q, e);
 	return true;
 }
 
@@ -72,7 +85,6 @@ static bool start_release(struct qmgr *q, struct admin_op *op, struct entry *e)
 {
 	if (e->state != ENTRY_HOLD && !(e->flags & ENTRY_HELD))
 		return false;
-	log_entry(q, e, "released from hold");
 	e->flags &= (uint8_t)~ENTRY_HELD;
 	ask_update(q, op, e, 0, MSG_HOLD);
 	return true;
@@ -103,20 +115,43 @@ static bool change_start(struct qmgr *q, struct admin_op *op, struct entry *e)
 	return starts[admin_op_result(op)->op](q, op, e);
 }
 
-static void change_updated(struct qmgr *q, struct admin_op *op, struct entry *e, bool ok)
+/* What was asked for is durable. */
+static void change_done(struct qmgr *q, struct entry *e, uint64_t op)
 {
-	struct admin_result *r = admin_op_result(op);
-	r->count += ok;
-	if (!ok) {
-		r->failed++;
-		r->reason = "the change could not be made durable";
-		if (r->op == QUEUE_DELETE && e->state == ENTRY_LEAVING && !e->message) {
+	if (op == QUEUE_HOLD) {
+		log_entry(q, e, "placed on hold");
+	} else if (op == QUEUE_RELEASE || op == QUEUE_REQUEUE) {
+		log_entry(q, e, "released from hold");
+		unhold(q, e, ENTRY_FORCED);
+	}
+}
+
+/* It is not: in memory, too, all is as it was, so that it may be asked for again. */
+static void change_failed(struct qmgr *q, struct entry *e, uint64_t op)
+{
+	if (e->state == ENTRY_LEAVING) {
+		if (op == QUEUE_DELETE && !e->message) {
 			entry_defer(q, e, q->settings.minimal_backoff); /* it is to go all the same */
 			e->flags |= ENTRY_OVER;
 		}
-	} else if ((r->op == QUEUE_RELEASE || r->op == QUEUE_REQUEUE) && e->state == ENTRY_HOLD) {
-		entry_make_due(q, e, ENTRY_FORCED);
+	} else if (op == QUEUE_HOLD) {
+		unhold(q, e, 0);
+	} else if (op == QUEUE_RELEASE || op == QUEUE_REQUEUE) {
+		hold(q, e);
 	}
+}
+
+static void change_updated(struct qmgr *q, struct admin_op *op, struct entry *e, bool ok)
+{
+	struct admin_result *r = admin_op_result(op);
+	if (ok) {
+		r->count++;
+		change_done(q, e, r->op);
+		return;
+	}
+	r->failed++;
+	r->reason = "the change could not be made durable";
+	change_failed(q, e, r->op);
 }
 
 const struct admin_work admin_change_work = {

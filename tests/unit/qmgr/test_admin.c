@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What commands ask of the queue: listing, flush, hold, release, requeue, delete; who may. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include "qmgr/admin.h"
 #include "qmgr/inbound.h"
 #include "qmgr/message.h"
+#include "spool/home.h"
 #include "stage.h"
 
 static struct ipc_link *command(struct stage *s)
@@ -94,6 +96,64 @@ static void a_held_message_is_left_alone_until_it_is_released(void **state)
 	assert_int_equal(change(s, QUEUE_RELEASE, 0, NULL), 2);
 	stage_settle(s);
 	assert_int_equal(p->norders, 2);
+	stage_close(s);
+}
+
+/* Nothing new gets a place on this disk, and nothing becomes durable. */
+static int broken_disk(void *ctx, const struct sys_call *call)
+{
+	(void)ctx;
+	return call->step == SYS_CREATE || call->step == SYS_SYNC ? EIO : 0;
+}
+
+/* A change that must fail, with the disk broken as long as it takes. */
+static void change_in_vain(struct stage *s, enum queue_op op, uint64_t serial)
+{
+	struct buf b = BUF_INIT;
+	char id[QUEUE_ID_SIZE];
+	struct ipc_link *c = command(s);
+	tlv_put_u64(&b, F_OP, op);
+	tlv_put_str(&b, F_QUEUE_ID, queue_id_text(id, serial, false));
+	s->spool->sys = (struct sys){ broken_disk, NULL };
+	struct reply r = ask(s, c, M_QUEUE_CHANGE, &b);
+	s->spool->sys = (struct sys){ 0 };
+	assert_int_equal(r.good, 0);
+	assert_int_equal(r.count, 0);
+	assert_string_equal(r.reason, "the change could not be made durable");
+	ipc_link_destroy(&c);
+	buf_free(&b);
+}
+
+static void a_change_that_is_not_durable_is_none(void **state)
+{
+	struct stage *s = stage_open("");
+	(void)state;
+	struct player *p = stage_agent(s, "smtp", 1, 0, NULL);
+	struct spool_rcpt rcpt = { .address = "held@smtp.one" };
+	struct spool_envelope env = { .sender = "me@x.test", .flags = MSG_HOLD, .rcpts = &rcpt, .nrcpts = 1 };
+	fixture_log(&s->fix);
+	uint64_t held = stage_store_envelope(s, &env);
+	stage_settle(s);
+	change_in_vain(s, QUEUE_RELEASE, held);
+	assert_int_equal(stage_entry(s, held)->state, ENTRY_HOLD);
+	assert_false(fixture_logged(&s->fix, "released from hold"));
+	assert_int_equal(change(s, QUEUE_RELEASE, held, NULL), 1);
+	assert_true(fixture_logged(&s->fix, "released from hold"));
+	stage_settle(s);
+	assert_int_equal(p->norders, 1);
+	uint64_t waiting = stage_store(s, "me@x.test", "b@smtp.one", NULL); /* active: the agent is full */
+	stage_settle(s);
+	change_in_vain(s, QUEUE_HOLD, waiting);
+	change_in_vain(s, QUEUE_HOLD, held); /* in the agent's hands */
+	assert_int_equal(stage_entry(s, waiting)->state, ENTRY_ACTIVE);
+	assert_false(fixture_logged(&s->fix, "placed on hold"));
+	assert_int_equal(change(s, QUEUE_HOLD, waiting, NULL), 1);
+	assert_true(fixture_logged(&s->fix, "placed on hold"));
+	assert_int_equal(change(s, QUEUE_HOLD, held, NULL), 1);
+	change_in_vain(s, QUEUE_RELEASE, held);
+	player_report(p, &p->orders[0], RCPT_DEFERRED, "later", 0);
+	stage_settle(s);
+	assert_int_equal(stage_entry(s, held)->state, ENTRY_HOLD);
 	stage_close(s);
 }
 
@@ -259,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_held_message_is_left_alone_until_it_is_released),
+		cmocka_unit_test(a_change_that_is_not_durable_is_none),
 		cmocka_unit_test(a_deleted_message_is_gone_whatever_its_state),
 		cmocka_unit_test(requeued_and_flushed_messages_are_tried_at_once),
 		cmocka_unit_test(the_listing_has_everything_that_is_not_done),
