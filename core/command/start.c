@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,12 @@ static int take_lock(void)
 	config_destroy(&c);
 	findings_destroy(&findings);
 	return fd;
+}
+
+/* What whoever starts the system had open is not for processes that stay: a pipe would never see its end. */
+static void close_inherited(void)
+{
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 }
 
 /* In the process that stays: a guardian, which starts the master. */
@@ -63,6 +70,7 @@ int cmd_start(int argc, char **argv)
 	int report[2];
 	(void)argc;
 	(void)argv;
+	close_inherited();
 	if (pipe2(report, O_CLOEXEC) < 0) {
 		perror("ostler: pipe");
 		return 1;
@@ -88,5 +96,6 @@ int cmd_start_fg(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
+	close_inherited();
 	return stay(take_lock(), -1, true);
 }

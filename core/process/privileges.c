@@ -87,6 +87,9 @@ bool privileges_become(const char *name, const struct identity *id, struct ost_w
 	if (id->uid == 0 || id->gid == 0)
 		return why_set(why, "uid and gid 0 are refused");
 	if (geteuid() == 0) {
+		capng_clear(CAPNG_SELECT_BOUNDS);
+		if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
+			return why_errno(why, "empty the bounding set of capabilities");
 		if ((name ? initgroups(name, id->gid) : setgroups(1, &id->gid)) < 0)
 			return why_errno(why, "set groups");
 		if (setresgid(id->gid, id->gid, id->gid) < 0 || setresuid(id->uid, id->uid, id->uid) < 0)
