@@ -272,6 +272,8 @@ static bool submit(const char *path, const struct submission *mail, const struct
 	ok = ok && ipc_send(link, M_SUBMIT_END, NULL, 0) &&
 	     ipc_receive(link, &m, clock_mono() + REPLY_SECONDS * CLOCK_SECOND) == IPC_GOT && m.type == M_SUBMIT_REPLY &&
 	     sendmail_read_answer(m.body, m.len, out);
+	if (ok) /* whether it arrives does not matter: pickup would remember the name a little longer */
+		(void)ipc_send(link, M_SUBMIT_TAKEN, NULL, 0);
 	buf_free(&b);
 	ipc_link_destroy(&link);
 	return ok;
@@ -291,7 +293,11 @@ static int send_mail(struct call *c, const struct cfg_view *view)
 	struct intake_answer answer = { 0 };
 	struct ost_why why;
 	uint64_t limit = (uint64_t)cfg_size(view, P_message_size_limit);
+	char name[DROP_NAME_LEN + 1];
 	int status = EX_OK;
+	if (!drop_name_new(name)) /* the same in both ways, so that what goes both ways is one message */
+		die(EX_TEMPFAIL, "no random bits");
+	c->mail.name = name;
 	if (!sendmail_read_content(STDIN_FILENO, &content, limit, c->dot_is_text))
 		die(EX_DATAERR, "%s: message file too big", caller(c->arena));
 	if (c->from_headers)
@@ -303,7 +309,7 @@ static int send_mail(struct call *c, const struct cfg_view *view)
 		status = answer.status;
 		if (status != EX_OK)
 			fprintf(stderr, "sendmail: fatal: %s: %s\n", caller(c->arena), answer.reason);
-	} else if (!drop_write(folder, &c->mail, buf_str(&content), content.len, NULL, &why)) {
+	} else if (!drop_write(folder, &c->mail, buf_str(&content), content.len, &why)) {
 		fprintf(stderr, "sendmail: fatal: %s: mail system is down, and %s\n", caller(c->arena), why.text);
 		status = EX_TEMPFAIL;
 	}

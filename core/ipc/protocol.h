@@ -36,10 +36,12 @@ enum ipc_type {
 	M_QUEUE_REPLY,       /* F_GOOD, F_COUNT, F_REASON */
 
 	/* sendmail -> pickup (public socket) */
-	M_SUBMIT = 50,       /* envelope: F_SENDER, F_NAME, F_DSN_*, F_FLAGS, F_ADDRESS …; repeated for more recipients */
+	M_SUBMIT = 50,       /* envelope: F_SENDER, F_NAME, F_IDENTITY (the name that it would have in maildrop/; optional),
+	                        F_DSN_*, F_FLAGS, F_ADDRESS …; repeated for more recipients */
 	M_SUBMIT_DATA,       /* raw bytes */
 	M_SUBMIT_END,        /* -> M_SUBMIT_REPLY */
 	M_SUBMIT_REPLY,      /* F_GOOD, F_QUEUE_ID, F_REASON, F_STATUS (sysexits) */
+	M_SUBMIT_TAKEN,      /* the client has it, and will not come again with that F_IDENTITY */
 
 	/* agent <-> a user's child: deliver/userjob.h */
 	M_JOBS = 60, M_JOBS_DONE,
@@ -52,7 +54,7 @@ enum ipc_field {
 	F_ID = 1, F_SERIAL, F_TICKET, F_RECEIPT, F_QUEUE_ID, F_SENDER, F_ADDRESS, F_NEXTHOP, F_TRANSPORT, F_SERVICE, F_VERDICT,
 	F_RCPT, F_RCPT_GROUP, F_RESULT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC, F_FLAGS, F_LIMIT, F_FLIGHT, F_GONE,
 	F_ROUND, F_KIND, F_GOOD, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
-	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET,
+	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET, F_IDENTITY,
 	F_FIELD_FIRST_FREE = 200,
 };
 

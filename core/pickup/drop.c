@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/magic.h"
 #include "base/tlv.h"
 #include "ipc/link.h"
 #include "ipc/protocol.h"
@@ -22,6 +23,7 @@ size_t submission_pack(struct buf *b, const struct submission *s, size_t first)
 {
 	size_t n = 0;
 	if (first == 0) {
+		tlv_put_str(b, F_IDENTITY, s->name);
 		tlv_put_str(b, F_SENDER, s->sender);
 		tlv_put_str(b, F_NAME, s->full_name);
 		tlv_put_str(b, F_DSN_ENVID, s->envid);
@@ -39,8 +41,7 @@ bool drop_name_valid(const char *name)
 	return strlen(name) == DROP_NAME_LEN && strspn(name, "0123456789ABCDEF") == DROP_NAME_LEN;
 }
 
-/* 128 random bits in hex. */
-static bool random_name(char name[DROP_NAME_LEN + 1])
+bool drop_name_new(char name[DROP_NAME_LEN + 1])
 {
 	unsigned char bits[DROP_NAME_LEN / 2];
 	if (getrandom(bits, sizeof bits, 0) != sizeof bits)
@@ -79,13 +80,11 @@ static bool write_records(int fd, const struct submission *s, const char *conten
 	return ok;
 }
 
-bool drop_write(const char *folder, const struct submission *s, const char *content, size_t len, char name[DROP_NAME_LEN + 1],
-		struct ost_why *why)
+bool drop_write(const char *folder, const struct submission *s, const char *content, size_t len, struct ost_why *why)
 {
-	char made[DROP_NAME_LEN + 1], part[DROP_NAME_LEN + 8];
-	if (!random_name(made))
-		return why_errno(why, "no random bits");
-	snprintf(part, sizeof part, "%s.part", made);
+	char part[DROP_NAME_LEN + 8];
+	assert(s->name && drop_name_valid(s->name));
+	snprintf(part, sizeof part, "%s.part", s->name);
 	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return why_errno(why, "%s", folder);
@@ -93,18 +92,16 @@ bool drop_write(const char *folder, const struct submission *s, const char *cont
 	bool made_file = fd >= 0;
 	/* The folder can be written and not read, so that it cannot be synced by itself: syncfs() covers the new name. */
 	bool ok = made_file && fchmod(fd, 0444) == 0 && write_records(fd, s, content, len) && fsync(fd) == 0 &&
-		  renameat(dir, part, dir, made) == 0 && syncfs(fd) == 0;
+		  renameat(dir, part, dir, s->name) == 0 && syncfs(fd) == 0;
 	if (!ok) {
-		why_errno(why, "%s/%s", folder, made);
+		why_errno(why, "%s/%s", folder, s->name);
 		if (made_file) {
 			(void)unlinkat(dir, part, 0);
-			(void)unlinkat(dir, made, 0);
+			(void)unlinkat(dir, s->name, 0);
 		}
 	}
 	io_close(&fd);
 	io_close(&dir);
-	if (ok && name)
-		memcpy(name, made, sizeof made);
 	return ok;
 }
 

@@ -10,6 +10,7 @@
 enum { DROP_NAME_LEN = 32, DROP_CHUNK = 65536 };
 
 struct submission { /* what sendmail(1) hands over; strings belong to the caller */
+	const char *name;      /* drop_name_new(): the same in maildrop/ and through the socket; NULL: none */
 	const char *sender;    /* NULL: the submitter's login name */
 	const char *full_name; /* -F; NULL: of the user database */
 	const char *envid;     /* RFC 3461; NULL: none */
@@ -24,11 +25,12 @@ struct submission { /* what sendmail(1) hands over; strings belong to the caller
 size_t submission_pack(struct buf *, const struct submission *, size_t first);
 
 /* ---- files of maildrop/ ---- */
-/* Is it a name that drop_write() makes? Others are not looked at. */
+/* A name that nobody else has or can guess: 128 random bits. False: there are none to be had. */
+bool drop_name_new(char name[DROP_NAME_LEN + 1]);
+/* Is it such a name? Others are not looked at. */
 bool drop_name_valid(const char *name);
-/* Stores a submission in the folder: durable, under its own name, when it answers true. name may be NULL. */
-bool drop_write(const char *folder, const struct submission *, const char *content, size_t len, char name[DROP_NAME_LEN + 1],
-		struct ost_why *);
+/* Stores a submission, which has a name, in the folder: durable, under that name, when it answers true. */
+bool drop_write(const char *folder, const struct submission *, const char *content, size_t len, struct ost_why *);
 
 /* Reading one: records in order. */
 enum drop_record { DROP_ENVELOPE, DROP_DATA, DROP_END, DROP_BAD };

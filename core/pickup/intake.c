@@ -37,6 +37,7 @@ struct intake {
 	unsigned uid;
 	const char *login;     /* of the submitter: a name, or the number as text */
 	const char *full_name, *sender, *envid;
+	const char *identity;  /* from the envelope; NULL: none */
 	unsigned flags, notify, ret;
 	const char **rcpts;
 	size_t nrcpts, cap;
@@ -188,6 +189,9 @@ static bool take_field(struct intake *in, const struct tlv *f)
 		text = clean_text(in, f, NAME_MAX_BYTES);
 		in->full_name = text ? text : "";
 		return text != NULL;
+	case F_IDENTITY:
+		in->identity = clean_text(in, f, DROP_NAME_LEN);
+		return in->identity && drop_name_valid(in->identity);
 	case F_DSN_ENVID:
 		in->envid = clean_text(in, f, NAME_MAX_BYTES);
 		return in->envid != NULL;
@@ -280,6 +284,16 @@ static enum cleanup_status fill_envelope(struct intake *in, struct spool_envelop
 	return rcpt_set_finish(set, env, in->queue_id);
 }
 
+/* Whoever has left a file in maildrop/ comes again; who waits for the answer to a failure does not. */
+static enum spool_outcome commit(struct intake *in, const struct spool_envelope *env, const char *name)
+{
+	if (name)
+		return spool_draft_commit_named(&in->draft, env, name, true);
+	if (in->identity)
+		return spool_draft_commit_named(&in->draft, env, in->identity, false);
+	return spool_draft_commit_wait(&in->draft, env);
+}
+
 /* Content and envelope are complete: stores them. */
 static void store(struct intake *in, const char *name, struct intake_result *out)
 {
@@ -297,7 +311,7 @@ static void store(struct intake *in, const char *name, struct intake_result *out
 	}
 	enum spool_outcome stored = spool_has_room(in->post->spool, 0);
 	if (stored == SPOOL_STORED)
-		stored = name ? spool_draft_commit_named(&in->draft, &env, name) : spool_draft_commit_wait(&in->draft, &env);
+		stored = commit(in, &env, name);
 	out->status = stored == SPOOL_STORED ? EX_OK : EX_TEMPFAIL;
 	if (stored != SPOOL_STORED)
 		snprintf(out->reason, sizeof out->reason, "%s",
@@ -318,4 +332,6 @@ void intake_finish(struct intake *in, const char *name, struct intake_result *ou
 	(void)intake_data(in, NULL, 0); /* an empty message has headers, too */
 	store(in, name, out);
 	memcpy(out->queue_id, in->queue_id, sizeof out->queue_id);
+	if (!name && in->identity)
+		snprintf(out->identity, sizeof out->identity, "%s", in->identity);
 }

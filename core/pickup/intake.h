@@ -20,6 +20,7 @@ struct intake_result {
 	int status;       /* sysexits: EX_OK when it is on stable storage */
 	char queue_id[QUEUE_ID_SIZE];
 	char reason[200]; /* when it is not */
+	char identity[DROP_NAME_LEN + 1]; /* remembered with it, until the client has its answer; empty: none */
 };
 
 struct intake;
@@ -29,7 +30,8 @@ void intake_free(struct intake **); /* accepts NULL; drops what was not finished
 /* The body of an M_SUBMIT message. False: malformed, or too much; intake_finish() says so. */
 bool intake_envelope(struct intake *, const char *p, size_t n);
 bool intake_data(struct intake *, const char *p, size_t n);
-/* Stores the message, waiting for it. name: of the maildrop file, or NULL. */
+/* Stores the message, waiting for it. name: of the maildrop file, or NULL: then the envelope may hold the name that such a
+ * file would have. What was stored under a name already is not stored again. */
 void intake_finish(struct intake *, const char *name, struct intake_result *);
 
 #endif

@@ -28,6 +28,7 @@ struct client { /* one sendmail(1) */
 	struct ipc_link *link;
 	struct wait_entry *wait;
 	struct intake *intake;
+	char identity[DROP_NAME_LEN + 1]; /* of what it was told is stored; empty: none */
 	unsigned uid;
 };
 
@@ -92,8 +93,17 @@ static void finish(struct client *c)
 	tlv_put_u64(&body, F_STATUS, (uint64_t)result.status);
 	tlv_put_str(&body, F_QUEUE_ID, result.queue_id);
 	tlv_put_str(&body, F_REASON, result.reason);
+	memcpy(c->identity, result.identity, sizeof c->identity);
 	(void)ipc_send(c->link, M_SUBMIT_REPLY, body.data, body.len);
 	buf_free(&body);
+}
+
+/* The client has its answer: the message's second name is of no use any more. */
+static void taken(const struct pickup_process *p, struct client *c)
+{
+	if (c->identity[0])
+		spool_named_forget(p->spool, c->identity);
+	c->identity[0] = '\0';
 }
 
 /* One message of a client. */
@@ -101,6 +111,10 @@ static void take(struct pickup_process *p, struct client *c, const struct ipc_me
 {
 	for (int i = 0; i < m->nfds; i++)
 		close(m->fds[i]); /* none is expected */
+	if (m->type == M_SUBMIT_TAKEN) {
+		taken(p, c);
+		return;
+	}
 	if (!c->intake)
 		c->intake = intake_new(p->post, c->uid);
 	if (m->type == M_SUBMIT)

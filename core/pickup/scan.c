@@ -15,7 +15,7 @@
 #include "base/io.h"
 #include "base/log.h"
 
-enum { BAD_AFTER = 60, PART_AFTER = 86400, FILES_PER_SCAN = 10000 }; /* seconds; files */
+enum { BAD_AFTER = 60, PART_AFTER = 86400, FORGET_AFTER = 3600, FILES_PER_SCAN = 10000 }; /* seconds; files */
 
 /* Removes something that is no submission, and says so. */
 static void throw_away(int dir, const char *name, const char *why)
@@ -147,8 +147,10 @@ static void forget_if_gone(void *ctx, const char *name)
 void maildrop_forget_gone(struct spool *spool, const char *folder)
 {
 	struct gone g = { .spool = spool, .dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	/* A young one may be of a sendmail(1) that lost its link to us, and is about to write the file. */
+	time_t before = time(NULL) - FORGET_AFTER;
 	/* Durable first: a removal that a power cut undoes would bring the file back. */
 	if (g.dir >= 0 && fsync(g.dir) == 0)
-		spool_named_each(spool, forget_if_gone, &g);
+		spool_named_each(spool, before, forget_if_gone, &g);
 	io_close(&g.dir);
 }

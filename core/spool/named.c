@@ -95,7 +95,7 @@ static bool link_and_seal(struct spool_draft *d, const struct spool_envelope *en
 }
 
 enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struct spool_envelope *env,
-					    const char *name)
+					    const char *name, bool again)
 {
 	struct spool_draft *d = *dp;
 	CHECK_MAGIC(d, DRAFT_MAGIC);
@@ -115,7 +115,9 @@ enum spool_outcome spool_draft_commit_named(struct spool_draft **dp, const struc
 	outcome = d->error ? spool_outcome_of_errno(d->error) : SPOOL_STORED;
 	if (d->error)
 		log_error("spool: storing a submitted message: errno %d", d->error);
-	if (d->error && !linked) {
+	if (d->error && linked && !again)
+		sys_unlink(&d->writer->spool->sys, d->writer->spool->named, name);
+	if (d->error && (!linked || !again)) {
 		spool_draft_discard(dp);
 		return outcome;
 	}
@@ -133,9 +135,10 @@ void spool_named_forget(struct spool *s, const char *name)
 		sys_unlink(&s->sys, s->named, name);
 }
 
-void spool_named_each(struct spool *s, void (*each)(void *ctx, const char *name), void *ctx)
+void spool_named_each(struct spool *s, time_t before, void (*each)(void *ctx, const char *name), void *ctx)
 {
 	CHECK_MAGIC(s, SPOOL_MAGIC);
+	struct stat st;
 	int fd = openat(s->named, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
@@ -143,7 +146,7 @@ void spool_named_each(struct spool *s, void (*each)(void *ctx, const char *name)
 		return;
 	}
 	for (const struct dirent *e; (e = readdir(dir));)
-		if (identity_good(e->d_name))
+		if (identity_good(e->d_name) && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ctime < before)
 			each(ctx, e->d_name);
 	closedir(dir);
 }

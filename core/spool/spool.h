@@ -6,6 +6,7 @@
 #define SPOOL_SPOOL_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/why.h"
@@ -79,13 +80,16 @@ enum spool_outcome spool_draft_commit_wait(struct spool_draft **, const struct s
 void spool_draft_discard(struct spool_draft **); /* accepts NULL */
 /* For pickup: stores under an identity made from `name` (128 random bits in hex). SPOOL_STORED also when it
  * is there already, so that a crash between storing and removing the maildrop file makes no second message.
- * Waits. */
+ * Waits. again: after a failure somebody comes again with this name, and finds out what became of it; else all of
+ * it is taken back. */
 enum spool_outcome spool_draft_commit_named(struct spool_draft **, const struct spool_envelope *,
-					    const char *name);
-/* When the maildrop file has been removed: the identity need not be remembered any longer. */
+					    const char *name, bool again);
+/* When the maildrop file has been removed, or its writer knows that there need be none: the identity need not be remembered any
+ * longer. */
 void spool_named_forget(struct spool *, const char *name);
-/* The identities that are remembered: pickup forgets those whose maildrop file is gone when it starts. */
-void spool_named_each(struct spool *, void (*each)(void *ctx, const char *name), void *ctx);
+/* The identities that are remembered, and whose files have not changed since `before`: pickup forgets those whose maildrop file
+ * is gone when it starts. */
+void spool_named_each(struct spool *, time_t before, void (*each)(void *ctx, const char *name), void *ctx);
 
 /* ---- fetching -------------------------------------------------------------------------------- */
 

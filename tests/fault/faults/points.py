@@ -246,9 +246,8 @@ def trusted_again(seen):
 
 
 def may_double(point):
-    """A delivery whose process dies before its record may be done again; so may a submission that pickup never acknowledged:
-    then sendmail(1) leaves the message in the maildrop folder."""
-    return point.action in ("die", "after") and point.role.split()[0] in ("agent", "user", "pickup")
+    """A delivery whose process dies before its record may be done again."""
+    return point.action in ("die", "after") and point.role.split()[0] in ("agent", "user")
 
 
 def in_header(seen):

@@ -99,11 +99,10 @@ class Traffic:
         self.begin()
 
     def begin(self):
-        """A new round: the ledger is empty, and so are the mailboxes. What nobody knew the end of may still
-        come, and what sendmail(1) had no answer to a second time."""
+        """A new round: the ledger is empty, and so are the mailboxes. What nobody knew the end of may still come."""
         count = self.arrived()[0] if self.round else {}
         self.late = {key: a for key, a in {**self.late, **self.attempts}.items()
-                     if a.kind == "submit" or a.verdict == "unknown" and not all(count.get((key, r)) for r in a.expected)}
+                     if a.verdict == "unknown" and not all(count.get((key, r)) for r in a.expected)}
         self.attempts = {}  # id -> Attempt
         self.numbers = itertools.count()
         self.round += 1

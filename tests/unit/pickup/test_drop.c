@@ -63,11 +63,12 @@ static void written_and_read(void **state)
 	for (size_t i = 0; i < 20000; i++)
 		rcpts[i] = "somebody.with.a.long.name@somewhere.example";
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		struct submission s = { .sender = "a@b", .rcpts = rcpts, .nrcpts = i == 3 ? 20000 : i + 1 };
+		struct submission s = { .name = name, .sender = "a@b", .rcpts = rcpts, .nrcpts = i == 3 ? 20000 : i + 1 };
 		struct ost_why why = { "" };
 		struct stat st;
 		size_t bytes, n;
-		assert_true(drop_write(dir, &s, content, sizes[i], name, &why));
+		assert_true(drop_name_new(name));
+		assert_true(drop_write(dir, &s, content, sizes[i], &why));
 		assert_true(drop_name_valid(name));
 		snprintf(path, sizeof path, "%s/%s", dir, name);
 		assert_int_equal(stat(path, &st), 0);
@@ -87,11 +88,12 @@ static void cut_files_are_bad(void **state)
 {
 	(void)state;
 	const char *rcpts[] = { "a@b", "c@d" };
-	struct submission s = { .sender = "", .full_name = "Joe", .rcpts = rcpts, .nrcpts = 2 };
 	char name[DROP_NAME_LEN + 1], path[200];
+	struct submission s = { .name = name, .sender = "", .full_name = "Joe", .rcpts = rcpts, .nrcpts = 2 };
 	struct ost_why why;
 	size_t len, bytes, n;
-	assert_true(drop_write(dir, &s, "Subject: x\n\nbody\n", 17, name, &why));
+	assert_true(drop_name_new(name));
+	assert_true(drop_write(dir, &s, "Subject: x\n\nbody\n", 17, &why));
 	snprintf(path, sizeof path, "%s/%s", dir, name);
 	char *whole = io_read_file(AT_FDCWD, path, 100000, &len);
 	for (size_t cut = 0; cut < len; cut++) {

@@ -167,12 +167,18 @@ static size_t messages(void)
 	return found;
 }
 
-static void drop(char name[DROP_NAME_LEN + 1])
+static void drop_as(const char *name)
 {
 	const char *rcpts[] = { "joe@far.test" };
-	struct submission s = { .sender = "a@b", .rcpts = rcpts, .nrcpts = 1 };
+	struct submission s = { .name = name, .sender = "a@b", .rcpts = rcpts, .nrcpts = 1 };
 	struct ost_why why;
-	assert_true(drop_write(maildrop, &s, "Subject: x\n\nbody\n", 17, name, &why));
+	assert_true(drop_write(maildrop, &s, "Subject: x\n\nbody\n", 17, &why));
+}
+
+static void drop(char name[DROP_NAME_LEN + 1])
+{
+	assert_true(drop_name_new(name));
+	drop_as(name);
 }
 
 static char *in_maildrop(char path[256], const char *name)
@@ -200,6 +206,32 @@ static void good_files_become_mail_once(void **state)
 	maildrop_scan(post, maildrop);
 	assert_int_equal(files(""), 0);
 	assert_int_equal(messages(), stored + 2); /* qmgr may be told twice; there is one message */
+}
+
+/* A client that has no answer leaves the message in maildrop/ under the name that it sent with it. */
+static void what_comes_both_ways_is_one_message(void **state)
+{
+	(void)state;
+	const char *rcpts[] = { "joe@far.test" };
+	char name[DROP_NAME_LEN + 1], path[400];
+	struct submission s = { .name = name, .sender = "a@b", .rcpts = rcpts, .nrcpts = 1 };
+	size_t stored = messages();
+	struct stat st;
+	assert_true(drop_name_new(name));
+	struct intake_result got = submit(&s, "Subject: x\n\nbody\n", NULL);
+	assert_int_equal(got.status, EX_OK);
+	assert_string_equal(got.identity, name);
+	maildrop_forget_gone(spool, maildrop); /* pickup begins anew, and the file is still to come */
+	drop_as(name);
+	maildrop_scan(post, maildrop);
+	assert_int_equal(files(""), 0);
+	assert_int_equal(messages(), stored + 1);
+	snprintf(path, sizeof path, "%s/spool/named/%s", fix.dir, name);
+	assert_int_equal(stat(path, &st), 0);
+	spool_named_forget(spool, name);
+	assert_int_equal(stat(path, &st), -1);
+	s.name = "../../../../../../../../etc/pass";
+	assert_int_equal(submit(&s, "Subject: x\n\nbody\n", NULL).status, EX_DATAERR);
 }
 
 static void other_things_are_no_mail(void **state)
@@ -242,6 +274,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_and_what_is_not),
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(good_files_become_mail_once),
+		cmocka_unit_test(what_comes_both_ways_is_one_message),
 		cmocka_unit_test(other_things_are_no_mail),
 	};
 	return cmocka_run_group_tests_name("pickup/intake", tests, setup, teardown);

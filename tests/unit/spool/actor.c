@@ -110,7 +110,7 @@ static struct message *store(struct actor *a, size_t size, uint32_t nrcpts, cons
 	fill_content(content, size, (unsigned)m->serial);
 	spool_draft_write(d, content, size);
 	free(content);
-	m->stored = (name ? spool_draft_commit_named(&d, e, name) : spool_draft_commit_wait(&d, e)) ==
+	m->stored = (name ? spool_draft_commit_named(&d, e, name, true) : spool_draft_commit_wait(&d, e)) ==
 		    SPOOL_STORED;
 	settle(a);
 	return m;

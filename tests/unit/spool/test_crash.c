@@ -64,13 +64,13 @@ static void check_named(struct stage *s, const struct message *m)
 	size_t before = s->nfound;
 	struct spool_draft *d = spool_draft_new(s->writer);
 	bool there = m->stored || stage_found(s, m->serial);
-	assert_int_equal(spool_draft_commit_named(&d, plain_envelope(s->arena, "a@x", "b@x"), m->name),
+	assert_int_equal(spool_draft_commit_named(&d, plain_envelope(s->arena, "a@x", "b@x"), m->name, true),
 			 SPOOL_STORED);
 	stage_run(s, 0.01);
 	if (there)
 		assert_int_equal(s->nfound, before);
 	d = spool_draft_new(s->writer);
-	assert_int_equal(spool_draft_commit_named(&d, plain_envelope(s->arena, "a@x", "b@x"), m->name),
+	assert_int_equal(spool_draft_commit_named(&d, plain_envelope(s->arena, "a@x", "b@x"), m->name, true),
 			 SPOOL_STORED);
 	stage_run(s, 0.01);
 	assert_true(s->nfound <= before + 1);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,7 +203,7 @@ static void no_serial_is_given_twice_when_a_copy_is_damaged(void **state)
 
 /* ---- identities ------------------------------------------------------------------------------ */
 
-static enum spool_outcome store_named(struct fixture *f, size_t size, const char *name)
+static enum spool_outcome store_as(struct fixture *f, size_t size, const char *name, bool again)
 {
 	struct spool_draft *d = spool_draft_new(f->writer);
 	char *content = mem_alloc(size);
@@ -210,7 +211,12 @@ static enum spool_outcome store_named(struct fixture *f, size_t size, const char
 	spool_draft_write(d, content, size);
 	free(content);
 	struct spool_envelope *e = plain_envelope(f->arena, "a@example.com", "b@example.com");
-	return spool_draft_commit_named(&d, e, name);
+	return spool_draft_commit_named(&d, e, name, again);
+}
+
+static enum spool_outcome store_named(struct fixture *f, size_t size, const char *name)
+{
+	return store_as(f, size, name, true);
 }
 
 static void count_name(void *ctx, const char *name)
@@ -241,7 +247,7 @@ static void an_identity_is_stored_once(void **state)
 	size_t hints = f->hints.tickets.len / sizeof t;
 	for (size_t i = 0; i < hints; i++) /* perhaps hinted again, and always the same */
 		assert_int_equal(fixture_ticket(f, i).serial, t.serial);
-	spool_named_each(f->spool, count_name, &names);
+	spool_named_each(f->spool, time(NULL) + 10, count_name, &names);
 	assert_int_equal(names, 1);
 	spool_named_forget(f->spool, name);
 	assert_int_equal(store_named(f, 300000, name), SPOOL_STORED);
@@ -249,6 +255,47 @@ static void an_identity_is_stored_once(void **state)
 	t = fixture_ticket(f, hints);
 	assert_int_not_equal(t.serial, fixture_ticket(f, 0).serial);
 	assert_stored(f, &t, 300000, 1, NULL);
+}
+
+static int files_found; /* by count_files() */
+
+static int count_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)path, (void)st, (void)at;
+	files_found += type == FTW_F;
+	return 0;
+}
+
+/* Message files, under their first names. */
+static int count_files(const struct fixture *f)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/message", f->path);
+	files_found = 0;
+	assert_int_equal(nftw(path, count_one, 10, FTW_PHYS), 0);
+	return files_found;
+}
+
+/* Whoever is told of the failure does not come again: nothing may be left that could be found later. */
+static void a_failure_without_return_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	static const char name[] = "00112233445566778899aabbccddeeff";
+	static const unsigned steps[] = { SYS_SYNC, SYS_SYNC_FOLDER, SYS_LINK };
+	int names = 0;
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		for (unsigned size = 100; size <= 300100; size += 300000) {
+			struct failing x = { .step = steps[i], .times = 2, .error = EIO };
+			f->spool->sys = (struct sys){ fail_step, &x };
+			assert_int_equal(store_as(f, size, name, false), SPOOL_FAILED);
+			f->spool->sys = (struct sys){ 0 };
+			spool_named_each(f->spool, time(NULL) + 10, count_name, &names);
+			assert_int_equal(names, 0);
+			assert_int_equal(count_files(f), 0);
+		}
+	}
+	assert_int_equal(store_as(f, 100, name, false), SPOOL_STORED);
+	assert_int_equal(count_files(f), 1);
 }
 
 int main(void)
@@ -265,6 +312,7 @@ int main(void)
 		TEST(the_reserve_is_not_spent_on_segments),
 		TEST(a_reader_follows_when_a_segment_is_replaced),
 		TEST(an_identity_is_stored_once),
+		TEST(a_failure_without_return_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
