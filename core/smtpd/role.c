@@ -32,6 +32,7 @@ static struct smtpd_process { /* from prepare() to the end of the process */
 	struct hints *hints;
 	struct listener *listeners;
 	size_t nlisteners;
+	atomic_bool deaf;     /* the listening sockets are let go of: their numbers are something else */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	bool stop, retire, hurry;
@@ -96,7 +97,7 @@ static void accept_some(struct server *srv, const struct listener *l)
 		socklen_t len = sizeof from;
 		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
-			if (errno == EBADF || errno == ENOTSOCK) /* else this process is woken for ever */
+			if ((errno == EBADF || errno == ENOTSOCK) && !atomic_load(&process.deaf)) /* else woken for ever */
 				log_panic("a listening socket was closed by somebody else in this process");
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 				log_warning("accept connection: %s", strerror(errno));
@@ -147,6 +148,7 @@ static void send_home(struct smtpd_process *p)
  * A thread may be in accept() with one of them, so the number stays taken, by something that accepts nothing. */
 static void stop_listening(struct worker *w, struct smtpd_process *p)
 {
+	atomic_store(&p->deaf, true);
 	for (size_t i = 0; i < p->nlisteners; i++) {
 		waiter_unlisten(p->server->waiter, &p->listeners[i].entry);
 		(void)dup2(worker_control_fd(w), p->listeners[i].fd);
