@@ -19,6 +19,7 @@
 #include "process/hints.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
+#include "smtpd/spare.h"
 
 enum { ACCEPT_BURST = 16, DEFAULT_THREADS = 100, RESERVED_FDS = 100, RETIRE_SECONDS = 60, STOP_SECONDS = 10 };
 
@@ -30,6 +31,7 @@ struct listener {
 static struct smtpd_process { /* from prepare() to the end of the process */
 	struct server *server;
 	struct hints *hints;
+	struct spare *spare;
 	struct listener *listeners;
 	size_t nlisteners;
 	atomic_bool deaf;     /* the listening sockets are let go of: their numbers are something else */
@@ -92,6 +94,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 /* Takes what waits on a listening socket, a few at a time: others take the rest. */
 static void accept_some(struct server *srv, const struct listener *l)
 {
+	struct spare *spare = process.spare;
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		struct sockaddr_storage from = { 0 };
 		socklen_t len = sizeof from;
@@ -99,6 +102,8 @@ static void accept_some(struct server *srv, const struct listener *l)
 		if (fd < 0) {
 			if ((errno == EBADF || errno == ENOTSOCK) && !atomic_load(&process.deaf)) /* else woken for ever */
 				log_panic("a listening socket was closed by somebody else in this process");
+			if ((errno == EMFILE || errno == ENFILE) && spare_refuse(spare, l->fd))
+				continue;
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 				log_warning("accept connection: %s", strerror(errno));
 				usleep(100000); /* the socket stays ready: do not spin */
@@ -231,6 +236,7 @@ static int serve(struct worker *w)
 	size_t threads = line && line->maxproc > 0 ? (size_t)line->maxproc : DEFAULT_THREADS;
 	srv->waiter = waiter_new();
 	srv->pool = pool_new(srv->waiter, computing_threads(srv->view), threads, work, srv);
+	p->spare = spare_new(srv->myhostname);
 	hints_start(p->hints, srv->writer);
 	listen_all(w, p);
 	pool_start(srv->pool);
@@ -240,6 +246,7 @@ static int serve(struct worker *w)
 	waiter_stop(srv->waiter);
 	pool_join(&srv->pool);
 	hints_stop(&p->hints);
+	spare_destroy(&p->spare);
 	return 0;
 }
 
