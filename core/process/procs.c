@@ -16,6 +16,7 @@
 enum {
 	STOP_SECONDS = 30,   /* a process that was told to stop is killed then */
 	START_SECONDS = 300, /* one that has not come up */
+	SPAWN_AGAIN_SECONDS = 2, /* when there could be no process: the system has too little at this moment */
 };
 
 const char *proc_label(const struct proc *p)
@@ -181,20 +182,6 @@ static bool is_due(struct master *m, const struct duty *d)
 	return d->plan.kind == DUTY_ALWAYS || d->wanted;
 }
 
-void duty_fill(struct master *m, struct duty *d)
-{
-	struct ost_why why;
-	while (is_due(m, d) && d->running < d->plan.processes && !must_wait(m, d)) {
-		if (d->timer && event_pending(d->timer, EV_TIMEOUT, NULL))
-			return;
-		if (!proc_start(m, d, &why)) {
-			log_warning("%s: %s", d->plan.name, why.text);
-			return;
-		}
-		peers_retry(m);
-	}
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct duty *d = arg;
@@ -210,6 +197,21 @@ static void duty_delay(struct master *m, struct duty *d, int64_t wait)
 	if (!d->timer)
 		d->timer = event_new(m->base, -1, 0, on_timer, d);
 	event_add(d->timer, &tv);
+}
+
+void duty_fill(struct master *m, struct duty *d)
+{
+	struct ost_why why;
+	while (is_due(m, d) && d->running < d->plan.processes && !must_wait(m, d)) {
+		if (d->timer && event_pending(d->timer, EV_TIMEOUT, NULL))
+			return;
+		if (!proc_start(m, d, &why)) {
+			log_warning("%s: %s -- trying again in %d s", d->plan.name, why.text, SPAWN_AGAIN_SECONDS);
+			duty_delay(m, d, SPAWN_AGAIN_SECONDS * CLOCK_SECOND);
+			return;
+		}
+		peers_retry(m);
+	}
 }
 
 /* ---- words --------------------------------------------------------------------------------------------------- */
