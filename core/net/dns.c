@@ -29,11 +29,11 @@ struct dns {
 	char servers[DNS_SERVERS_MAX][DNS_SERVER_SIZE];
 	size_t nservers;
 	struct dns_cache *cache;
-	pthread_mutex_t lock; /* guards starting: ctx, thread, stop_fd, failed */
+	pthread_mutex_t lock; /* guards starting: ctx, thread, stop_fd, again_at */
 	struct ub_ctx *ctx;   /* NULL until the first lookup */
 	pthread_t thread;     /* takes the answers */
 	int stop_fd;
-	bool failed;
+	int64_t again_at;     /* clock_mono(): not before this after a start that failed, for want of descriptors or threads */
 	pthread_mutex_t questions_lock; /* guards questions, and all in them but their conditions */
 	struct question *questions;     /* those without an answer */
 };
@@ -140,7 +140,7 @@ static bool start(struct dns *d)
 			ub_ctx_delete(ctx);
 		d->ctx = NULL;
 		io_close(&d->stop_fd);
-		d->failed = true;
+		d->again_at = clock_mono() + CLOCK_SECOND;
 	}
 	return ok;
 }
@@ -148,7 +148,7 @@ static bool start(struct dns *d)
 static bool started(struct dns *d)
 {
 	pthread_mutex_lock(&d->lock);
-	bool ok = d->ctx || (!d->failed && start(d));
+	bool ok = d->ctx || (clock_mono() >= d->again_at && start(d));
 	pthread_mutex_unlock(&d->lock);
 	return ok;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -86,9 +87,10 @@ static void *thread_main(void *arg)
 void hints_start(struct hints *h, struct spool_writer *writer)
 {
 	h->writer = writer;
-	h->running = pthread_create(&h->thread, NULL, thread_main, h) == 0;
-	if (!h->running)
-		log_error("cannot start the thread that talks to qmgr");
+	int error = pthread_create(&h->thread, NULL, thread_main, h);
+	if (error) /* without it nobody would hear of what is stored here: better another process, later */
+		log_fatal("cannot start the thread that talks to qmgr: %s", strerror(error));
+	h->running = true;
 }
 
 void hints_stop(struct hints **hp)

@@ -91,6 +91,15 @@ static void *desk_thread(void *arg)
 	return NULL;
 }
 
+/* One more thread, if there can be one. The lock is held, or nobody else knows the desk yet. */
+static bool grow(struct desk *d)
+{
+	if (pthread_create(&d->threads[d->count], NULL, desk_thread, d) != 0)
+		return false;
+	d->count++;
+	return true;
+}
+
 struct desk *desk_new(const struct resolver *r, unsigned max_threads)
 {
 	struct desk *d = MEM_NEW(struct desk);
@@ -100,6 +109,8 @@ struct desk *desk_new(const struct resolver *r, unsigned max_threads)
 	d->threads = mem_zalloc(max_threads * sizeof *d->threads);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->work, NULL);
+	if (!grow(d)) /* what waits for an answer later always finds a thread: this one at least */
+		log_fatal("cannot start a thread");
 	return d;
 }
 
@@ -111,12 +122,8 @@ static void queue_item(struct desk *d, struct item *i)
 	else
 		d->first = i;
 	d->last = i;
-	if (d->idle == 0 && d->count < d->max) {
-		if (pthread_create(&d->threads[d->count], NULL, desk_thread, d) == 0)
-			d->count++;
-		else if (d->count == 0)
-			log_fatal("cannot start a thread");
-	}
+	if (d->idle == 0 && d->count < d->max)
+		(void)grow(d); /* or those that there are do it, one after the other */
 	pthread_cond_signal(&d->work);
 }
 
