@@ -76,6 +76,7 @@ static void agent_up(struct agent *a, struct worker *w)
 	a->flights = flights_new();
 	a->clerk = clerk_new(a);
 	a->crew = crew_new(a->limit, a->ops->ops.flags & OST_TRANSPORT_TOGETHER ? EAGER_TOGETHER : EAGER, run_job, a);
+	crew_start(a->crew);
 	if (a->ops->user_write)
 		a->users = userjobs_new(a, mod_config(a->module), worker_rootless(w) ? NULL : broker_client_new(w));
 }

@@ -13,7 +13,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 
-enum { IDLE_SECONDS = 60, STACK_BYTES = 512 * 1024, WAKE_MAX = 64, LOOK_MAX = 32 };
+enum { IDLE_SECONDS = 60, GROW_AGAIN_SECONDS = 1, STACK_BYTES = 512 * 1024, WAKE_MAX = 64, LOOK_MAX = 32 };
 #define CREW_MAGIC 0x43726577u
 
 struct hand { /* a thread, on its own stack */
@@ -41,6 +41,7 @@ struct crew {
 	int64_t mark_at;
 	struct hand *idle;    /* the one that worked last first: its memory is still warm */
 	size_t threads, resting;
+	int64_t grow_again;   /* clock_mono(): no further thread was to be had, and none is tried for before */
 	bool ending;
 };
 
@@ -81,7 +82,7 @@ static bool withdraw(struct crew *c, struct hand *h)
 	return true;
 }
 
-/* Rests until a job is handed over. NULL: none came for long, or the crew ends. Called and returns with the lock held. */
+/* Rests until a job is handed over. NULL: none came for long, or the crew ends (then the caller looks again). Called and returns with the lock held. */
 static void *rest(struct crew *c, struct hand *h)
 {
 	struct timespec until;
@@ -125,8 +126,8 @@ static void *thread_main(void *arg)
 			pthread_mutex_unlock(&c->lock);
 			c->run(c->ctx, job);
 			pthread_mutex_lock(&c->lock);
-		} else if (c->ending || !rest(c, &h)) {
-			break;
+		} else if (c->ending || (!rest(c, &h) && (c->ending || c->threads > 1))) {
+			break; /* the last one stays: another may not be to be had when there is work again */
 		}
 	}
 	if (--c->threads == 0)
@@ -136,12 +137,16 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* One more thread. The lock is held. With no thread at all nothing would ever be done, so a first failure is fatal. */
+/* One more thread. The lock is held. With no thread at all nothing would ever be done, so a failure is fatal at the start;
+ * later on those that are there do the work, and after a while another one is tried for. */
 static void grow(struct crew *c)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, old;
+	int64_t now = clock_mono();
+	if (c->threads > 0 && now < c->grow_again)
+		return;
 	sigfillset(&all); /* signals stay with the process's first thread */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS }; /* these are the thread's own */
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
@@ -159,6 +164,17 @@ static void grow(struct crew *c)
 		log_fatal("cannot create a thread: error %d", error);
 	else
 		log_warning("cannot create a thread beyond %zu: error %d", c->threads, error);
+	if (error)
+		c->grow_again = now + GROW_AGAIN_SECONDS * CLOCK_SECOND;
+}
+
+void crew_start(struct crew *c)
+{
+	CHECK_MAGIC(c, CREW_MAGIC);
+	pthread_mutex_lock(&c->lock);
+	if (c->threads == 0)
+		grow(c);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* Appends to the ring. The lock is held. */

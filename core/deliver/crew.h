@@ -15,6 +15,9 @@ struct crew;
 
 /* At most `limit` threads; a job that finds `eager` of them at work waits in the queue. */
 struct crew *crew_new(size_t limit, size_t eager, void (*run)(void *ctx, void *job), void *ctx);
+/* Makes the first thread, which stays for good: without this the first job does. When it is not to be had the process ends; when
+ * a further one is not, those that are there do its work. */
+void crew_start(struct crew *);
 /* Queues a job. Thread-safe, except against crew_destroy(). */
 void crew_add(struct crew *, void *job);
 /* Several at once, under one lock and with as few wake-ups as they need. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The parts of an agent, one by one: the crew, the outbox, log lines, the job protocol, syncs. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -172,6 +174,67 @@ static void who_waits_for_too_long_gets_a_thread(void **state)
 	open_gate(&g);
 	crew_destroy(&crew);
 	assert_int_equal(g.inside, 7);
+}
+
+/* The linker puts these in the place of the functions. */
+static atomic_bool no_threads, no_patience; /* no thread is to be had; who rests has rested long enough */
+static atomic_uint rests;
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __real_sem_clockwait(sem_t *, clockid_t, const struct timespec *);
+int __wrap_sem_clockwait(sem_t *, clockid_t, const struct timespec *);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	return atomic_load(&no_threads) ? EAGAIN : __real_pthread_create(thread, attr, run, arg);
+}
+
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+	struct timespec soon;
+	if (!atomic_load(&no_patience))
+		return __real_sem_clockwait(sem, clock, until);
+	atomic_fetch_add(&rests, 1);
+	clock_gettime(clock, &soon);
+	soon.tv_nsec = soon.tv_nsec < 998000000 ? soon.tv_nsec + 1000000 : soon.tv_nsec;
+	return __real_sem_clockwait(sem, clock, &soon);
+}
+
+static void who_is_there_does_the_work_of_all(void **state)
+{
+	(void)state;
+	struct gate g = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	struct crew *crew = crew_new(4, 4, wait_at_gate, &g);
+	crew_start(crew);
+	atomic_store(&no_threads, true);
+	for (int i = 0; i < 4; i++)
+		crew_add(crew, &g);
+	wait_inside(&g, 1);
+	assert_int_equal(crew_busy(crew), 4);
+	open_gate(&g);
+	crew_destroy(&crew);
+	assert_int_equal(g.inside, 4);
+	atomic_store(&no_threads, false);
+}
+
+static void the_last_thread_stays(void **state)
+{
+	(void)state;
+	struct gate g = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	struct crew *crew = crew_new(4, 4, wait_at_gate, &g);
+	atomic_store(&no_patience, true);
+	for (int i = 0; i < 3; i++)
+		crew_add(crew, &g);
+	wait_inside(&g, 3);
+	open_gate(&g);
+	for (int i = 0; i < 10000 && atomic_load(&rests) < 20; i++) /* two have left by then */
+		usleep(1000);
+	atomic_store(&no_threads, true);
+	atomic_store(&no_patience, false);
+	crew_add(crew, &g);
+	crew_destroy(&crew);
+	assert_int_equal(g.inside, 4);
+	atomic_store(&no_threads, false);
 }
 
 /* ---- outbox -------------------------------------------------------------------------------------------------------------- */
@@ -426,6 +489,8 @@ int main(void)
 		cmocka_unit_test(a_stuck_job_holds_up_no_other),
 		cmocka_unit_test(jobs_wait_for_those_at_work),
 		cmocka_unit_test(who_waits_for_too_long_gets_a_thread),
+		cmocka_unit_test(who_is_there_does_the_work_of_all),
+		cmocka_unit_test(the_last_thread_stays),
 		cmocka_unit_test(reports_wait_for_a_link_and_for_the_last_inside),
 		cmocka_unit_test(delays_as_postfix_writes_them),
 		cmocka_unit_test(jobs_arrive_as_they_were_sent),
