@@ -58,7 +58,7 @@ def test_mailbox_of_a_system_user(make):
     assert st.st_mode & 0o7777 == 0o600
     i.wait_empty()
     wait_for(lambda: not (folder / f"{USER}.lock").exists())
-    assert "status=sent (delivered to mailbox)" in i.log()
+    i.wait_log("status=sent (delivered to mailbox)")
 
 
 @needs_root
@@ -67,7 +67,7 @@ def test_unknown_user_bounces(make, sink):
     i.send("sender@example.test", [f"nosuchuser@{HERE}"], TEXT)
     notice = wait_for(lambda: sink.to("sender@example.test"))[0]
     assert 'unknown user: "nosuchuser"' in notice.text
-    assert "dsn=5.1.1, status=bounced" in i.log()
+    i.wait_log("dsn=5.1.1, status=bounced")
 
 
 @needs_root

@@ -103,7 +103,7 @@ def test_the_submitter_is_the_files_owner(make, sink):
     assert file.stat().st_uid == nobody.pw_uid
     i.start()
     wait_for(lambda: sink.to("later@far.test"), 70)
-    assert f"uid={nobody.pw_uid} from=<" in i.log()
+    i.wait_log(f"uid={nobody.pw_uid} from=<")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: two users")

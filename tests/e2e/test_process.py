@@ -125,7 +125,7 @@ def test_killed_processes_come_back(make, rootless):
         is_back.__name__ = f"a new {kind}"
         wait_for(is_back)
         delivers(i)
-        assert f"pid {pids[0]} killed by signal 9" in i.log()
+        i.wait_log(f"pid {pids[0]} killed by signal 9")
     i.wait_empty()
 
 
