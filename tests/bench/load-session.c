@@ -236,6 +236,8 @@ static void send_text(struct load *l, struct load_session *s)
 static void give_up_message(struct load *l, struct load_session *s)
 {
 	l->count.failed++;
+	if (s->dot_sent)
+		add_to_ledger(l, s, "refused");
 	s->in_message = false;
 	say(l, s, "QUIT\r\n", LOAD_QUIT);
 }

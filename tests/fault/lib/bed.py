@@ -97,10 +97,12 @@ class Bed:
         time.sleep(0.5)
         return True
 
-    def judge(self, tap, load, *, doubled=0, worth=100, lost=0):
+    def judge(self, tap, load, *, doubled=0, worth=100, lost=0, disk_gone=False):
         """Compares the ledgers of this load: nothing lost (but for `lost`: a test of the test), changed, or from nowhere, and no
-        more than `doubled` deliveries too many. Answers (accepted, lost, doubled)."""
+        more than `doubled` deliveries too many. disk_gone: what was refused after its final dot may arrive, since a disk that has
+        failed lets nobody take back what it may have. Answers (accepted, lost, doubled)."""
         accepted, unknown = self.ledger.sent(load, "accepted"), self.ledger.sent(load, "unknown")
+        unknown |= self.ledger.sent(load, "refused") if disk_gone else set()
         everything, bad = self.ledger.arrived(self.instance.vmail)
         arrived = {k: n for k, n in everything.items() if k[0].startswith(load)}
         missing = [k for k in accepted if k not in arrived]
