@@ -291,7 +291,7 @@ def test_a_slow_delivery_outlives_its_master(make, rootless):
     server.settimeout(0.5)
     with pytest.raises(TimeoutError):
         server.accept()
-    assert i.log().count("status=sent") == 1
+    wait_for(lambda: i.log().count("status=sent") == 1)
 
 
 def talk_until_dot(c):

@@ -51,13 +51,15 @@ def test_a_start_and_a_reload_with_such_a_module_are_refused(mode, entry, deed):
         before = i.processes()
         yard.order("any", entry, deed)
         r = i.run("ostler", "reload", check=False, timeout=90)
-        assert r.returncode != 0 and f"in module bad, {entry}" in r.stderr + i.log(), r.stderr
+        assert r.returncode != 0, r.stderr
+        wait_for(lambda: f"in module bad, {entry}" in r.stderr + i.log())
         assert "the old configuration goes on" in r.stderr
         assert set(before) <= set(i.processes())
         yard.steady.stop()
         i.stop()
         r = i.run("ostler", "start", check=False, timeout=90)
-        assert r.returncode != 0 and f"in module bad, {entry}" in r.stderr + i.log(), r.stderr
+        assert r.returncode != 0, r.stderr
+        wait_for(lambda: f"in module bad, {entry}" in r.stderr + i.log())
         yard.order()
         i.start()
         yard.works()

@@ -200,7 +200,7 @@ def test_error_and_discard_transports(make, sink, rootless):
     notice = wait_for(lambda: sink.to("me@example.test"))[0]
     assert "Status: 5.1.6" in notice.text and "has moved away" in notice.text
     i.wait_empty()
-    assert "relay=none" in i.log() and "status=sent" in i.log()
+    wait_for(lambda: "relay=none" in i.log() and "status=sent" in i.log())
 
 
 def test_check_access(make, sink, rootless):

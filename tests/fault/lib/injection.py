@@ -38,10 +38,10 @@ def read_trace(path):
 
 class Injection:
     """with Injection(folder, pids or a command line, role=, call=, pattern=, nth=, action=, ms=) as i: while it lasts. Without
-    an action it only writes down."""
+    an action it only writes down. Two at a time need traces of their own."""
 
-    def __init__(self, under, what, *, role="", call="", pattern="*", nth=1, action=None, ms=1500, stdin=None):
-        self.trace = under / "trace"
+    def __init__(self, under, what, *, role="", call="", pattern="*", nth=1, action=None, ms=1500, stdin=None, trace="trace"):
+        self.trace = under / trace
         self.trace.unlink(missing_ok=True)
         wish = ["-r", role, "-c", call, "-p", pattern, "-n", str(nth), "-a", action, "-m", str(ms)] if action else []
         self.stdin = stdin
