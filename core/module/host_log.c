@@ -60,6 +60,12 @@ void host_answer(struct ost_answer *answer, const char *value, size_t len)
 	answer->len = len;
 }
 
+const char *host_answer_value(const struct ost_answer *answer, size_t *len)
+{
+	*len = answer->len;
+	return answer->value;
+}
+
 void host_answer_why(struct ost_answer *answer, const char *fmt, ...)
 {
 	va_list ap;
@@ -81,4 +87,14 @@ const char *host_parameter(const struct ost_instance *instance, const char *name
 struct ost_tables *host_tables_open(struct ost_instance *instance, const char *spec, struct ost_why *why)
 {
 	return mod_tables()->open(instance->core->view, spec, why);
+}
+
+struct ost_table *host_table_open(struct ost_instance *instance, const char *type_name, struct ost_why *why)
+{
+	return mod_tables()->open_one(instance->core->view, type_name, why);
+}
+
+void host_set_table_flags(struct ost_instance *instance, uint32_t flags)
+{
+	instance->core->flags = flags;
 }

@@ -33,6 +33,20 @@ static enum ost_found no_access_search(const struct ost_tables *tables, enum ost
 {
 	return no_lookup(tables, object, value, why);
 }
+static struct ost_table *no_open_one(const struct cfg_view *view, const char *type_name, struct ost_why *why)
+{
+	host_why(why, "tables cannot be used in this process: %s", type_name);
+	return NULL;
+}
+static enum ost_found no_ask(struct ost_table *table, const struct ost_query *query,
+			     struct ost_answer *answer)
+{
+	return OST_TEMPFAIL;
+}
+static uint32_t no_flags(const struct ost_table *table)
+{
+	return 0;
+}
 static void no_report(struct ost_delivery *delivery, uint32_t rcpt, const struct ost_report *report)
 {
 	log_warning("a module reports a delivery in a process that makes none");
@@ -99,7 +113,8 @@ static int plain_open(const char *path, struct ost_why *why)
 	return fd;
 }
 
-static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup, no_lookup_address, no_access_search };
+static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup,   no_lookup_address, no_access_search,
+						 no_open_one,	 no_ask,      no_flags };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
 						     no_forward, no_next, no_mark };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
@@ -162,6 +177,19 @@ static enum ost_found access_search(const struct ost_tables *list, enum ost_acce
 				    const char **value, struct ost_why *why)
 {
 	return tables->access_search(list, order, object, value, why);
+}
+static struct ost_table *table_open(struct ost_instance *instance, const char *type_name, struct ost_why *why)
+{
+	return host_table_open(instance, type_name, why);
+}
+static enum ost_found table_ask(struct ost_table *table, const struct ost_query *query,
+				struct ost_answer *answer)
+{
+	return tables->ask(table, query, answer);
+}
+static uint32_t table_flags(const struct ost_table *table)
+{
+	return tables->flags(table);
 }
 static void report(struct ost_delivery *d, uint32_t rcpt, const struct ost_report *r)
 {
@@ -244,4 +272,13 @@ const struct ost_host mod_host = {
 	.forward = forward,
 	.next = next,
 	.finish = finish,
+	.table_open = table_open,
+	.table_ask = table_ask,
+	.table_flags = table_flags,
+	.set_table_flags = host_set_table_flags,
+	.answer_value = host_answer_value,
+	.pool_new = host_pool_new,
+	.pool_free = host_pool_free,
+	.pool_take = host_pool_take,
+	.pool_give = host_pool_give,
 };

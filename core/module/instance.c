@@ -105,6 +105,7 @@ static struct mod_instance *new_instance(const struct mod_provider *provider, co
 	in->view = view;
 	in->arena = arena_new();
 	in->name = arena_strdup(in->arena, name);
+	in->flags = provider->ops->flags;
 	in->serial = provider->ops->flags & OST_SERIAL;
 	in->handle.core = in;
 	in->page_module = page_module(provider->module);
@@ -201,6 +202,11 @@ void *mod_self(const struct mod_instance *in)
 const struct ost_ops *mod_ops(const struct mod_instance *in)
 {
 	return in->provider->ops;
+}
+
+uint32_t mod_flags(const struct mod_instance *in)
+{
+	return in->flags;
 }
 
 const char *mod_name(const struct mod_instance *in)

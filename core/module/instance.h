@@ -30,6 +30,7 @@ struct mod_instance {
 	struct arena *arena; /* for all that lives as long as the instance; open() and prepare() run on one thread */
 	const void *config;
 	void *self;
+	uint32_t flags; /* of the kind's header; set while it is opened */
 	bool opened;
 	bool serial;
 	pthread_mutex_t serial_lock; /* held while a thread is inside a module that sets OST_SERIAL */

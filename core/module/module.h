@@ -58,6 +58,7 @@ const struct cfg_view *mod_handle_view(const struct ost_instance *);
  * what could not be closed before. Sets NULL. */
 void mod_retire(struct mod_instance **);
 const struct ost_ops *mod_ops(const struct mod_instance *);
+uint32_t mod_flags(const struct mod_instance *);   /* of its kind's header: OST_TABLE_… */
 const char *mod_name(const struct mod_instance *); /* of its module */
 const void *mod_config(const struct mod_instance *);
 /* Without open(): the config struct alone, for user_write() in a user's child. */

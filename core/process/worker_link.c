@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "module/pools.h"
 #include "process/worker_state.h"
 #include "table/table.h"
 
@@ -351,12 +352,14 @@ void worker_dispatch(struct worker *w, worker_event_fn *handler, void *ctx)
 	}
 }
 
+/* Beside the master's words, modules' idle connections. */
 static void *watcher(void *arg)
 {
 	struct worker *w = arg;
 	struct pollfd p = { .fd = w->event_fd, .events = POLLIN };
 	for (;;) {
-		if (poll(&p, 1, -1) > 0)
+		int64_t tidy_at = w->role->flags & ROLE_MODULES ? mod_pools_tidy() : CLOCK_NEVER;
+		if (poll(&p, 1, clock_poll_ms(tidy_at)) > 0)
 			worker_dispatch(w, w->watch, w->watch_ctx);
 	}
 	return NULL;

@@ -30,7 +30,7 @@ struct table {
 	const struct cfg_view *view;
 	const struct mod_provider *provider; /* NULL: the type is not there */
 	const struct ost_table_ops *ops;
-	unsigned flags;
+	atomic_uint flags;                     /* of the instance, when there is one */
 	struct mod_instance *_Atomic instance; /* NULL: a stand-in. Replaced by table_reopen_all() alone */
 	pthread_mutex_t why_lock;              /* guards why */
 	struct ost_why why;                    /* of the stand-in */
@@ -70,9 +70,12 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 			return NULL;
 		}
 		t->ops = (const struct ost_table_ops *)t->provider->ops;
-		t->flags = t->provider->ops->flags;
+		atomic_store(&t->flags, t->provider->ops->flags);
 	}
-	return mod_open(t->provider, t->view, rest, why);
+	struct mod_instance *in = mod_open(t->provider, t->view, rest, why);
+	if (in)
+		atomic_store(&t->flags, mod_flags(in));
+	return in;
 }
 
 static void set_why(struct table *t, const struct ost_why *why)
@@ -130,7 +133,7 @@ const char *table_name(const struct table *t)
 
 unsigned table_flags(const struct table *t)
 {
-	return t->flags;
+	return atomic_load_explicit(&t->flags, memory_order_relaxed);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------- */
@@ -165,6 +168,12 @@ static enum ost_found checked(enum ost_found result, const struct ost_answer *an
 
 enum ost_found table_lookup(struct table *t, struct arena *a, const char *key, size_t klen, struct lookup *found)
 {
+	return table_lookup_until(t, a, key, klen, mod_deadline(1), found);
+}
+
+enum ost_found table_lookup_until(struct table *t, struct arena *a, const char *key, size_t klen,
+				  int64_t deadline, struct lookup *found)
+{
 	CHECK_MAGIC(t, TABLE_MAGIC);
 	found->value = NULL;
 	found->len = 0;
@@ -174,7 +183,6 @@ enum ost_found table_lookup(struct table *t, struct arena *a, const char *key, s
 		why_set(&found->why, "tables that ask tables are nested too deep");
 		return OST_TEMPFAIL;
 	}
-	int64_t deadline = mod_deadline(1);
 	struct mod_instance *in = mod_enter_shared(&t->instance, "lookup", deadline);
 	if (!in)
 		return stand_in(t, found);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "mail/address.h"
+#include "module/answer.h"
 #include "module/enter.h"
 #include "module/hosts.h"
 #include "table/maps.h"
@@ -74,7 +75,42 @@ static enum ost_found access_search(const struct ost_tables *tables, enum ost_ac
 	return give(access_find(m, m->view, mod_thread_arena(), order, object, &found), &found, value, why);
 }
 
-static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search };
+/* ---- one table for another one ------------------------------------------------------------------------------------ */
+
+static struct ost_table *open_one(const struct cfg_view *view, const char *type_name, struct ost_why *why)
+{
+	struct ost_why inner = { "" };
+	if (!strchr(type_name, ':')) {
+		why_set(why, "expecting \"type:name\" form instead of \"%s\"", type_name);
+		return NULL;
+	}
+	struct table *t = table_open(view, type_name, &inner);
+	why_set(why, "%s", inner.text);
+	return (struct ost_table *)(void *)t;
+}
+
+static enum ost_found ask(struct ost_table *table, const struct ost_query *query, struct ost_answer *answer)
+{
+	struct lookup found;
+	enum ost_found result = table_lookup_until((struct table *)(void *)table, answer->arena, query->key,
+						   query->klen, query->deadline, &found);
+	if (result == OST_FOUND) {
+		answer->value = found.value;
+		answer->len = found.len;
+	} else if (result != OST_NOTFOUND) {
+		why_set(answer->why, "%s: %s", found.table,
+			found.why.text[0] ? found.why.text : "lookup failed");
+	}
+	return result;
+}
+
+static uint32_t flags_of(const struct ost_table *table)
+{
+	return table_flags((const struct table *)(const void *)table);
+}
+
+static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search,
+					   open_one,    ask,    flags_of };
 
 void table_init(void)
 {

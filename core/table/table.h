@@ -27,6 +27,8 @@ void table_init(void);
 struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
 /* The key as it is: folding case is the caller's (maps_find() does it). */
 enum ost_found table_lookup(struct table *, struct arena *, const char *key, size_t klen, struct lookup *);
+/* The same for who has a deadline of its own (clock_mono()). */
+enum ost_found table_lookup_until(struct table *, struct arena *, const char *key, size_t klen, int64_t deadline, struct lookup *);
 const char *table_name(const struct table *);
 unsigned table_flags(const struct table *); /* OST_TABLE_* */
 /* ASCII letters in lower case; answers key itself when it has no others. */

@@ -9,6 +9,7 @@
 
 #include "ostler/check.h"
 #include "ostler/module.h"
+#include "ostler/pool.h"
 #include "ostler/table.h"
 #include "ostler/transport.h"
 
@@ -110,6 +111,30 @@ struct ost_host {
 	/* This delivery is over, while deliver() goes on with others: its results are recorded now, and it must not be used
 	 * any more. What was not finished is so when deliver() returns. */
 	void (*finish)(struct ost_delivery *);
+
+	/* ---- tables made of other tables (since 1.2) ------------------------------------------------------------------ */
+	/* "type:name" as an instance of its own, from open() alone. It belongs to the process and is shared by all who mention
+	 * it. NULL with the reason when the text is no table at all; one that cannot be opened answers OST_TEMPFAIL at each
+	 * use, and why says what is wrong with it ("": nothing). */
+	struct ost_table *(*table_open)(struct ost_instance *, const char *type_name, struct ost_why *);
+	/* One question, with the key as it is: folding and search orders are those of who asked this module. The answer may be
+	 * the one that the caller has to fill. */
+	enum ost_found (*table_ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
+	uint32_t (*table_flags)(const struct ost_table *); /* OST_TABLE_* */
+	/* This instance's flags (OST_TABLE_*), where they are not its vtable's: they follow from what it asks. From open()
+	 * alone. */
+	void (*set_table_flags)(struct ost_instance *, uint32_t flags);
+	/* What an answer holds: NULL before host->answer(). Valid, with what it held before, until the lookup returns. */
+	const char *(*answer_value)(const struct ost_answer *, size_t *len);
+
+	/* ---- connections (since 1.2): see ostler/pool.h ---------------------------------------------------------------- */
+	struct ost_pool *(*pool_new)(struct ost_instance *, const struct ost_pool_config *, struct ost_why *);
+	void (*pool_free)(struct ost_pool *); /* when all connections were given back; NULL: nothing */
+	/* A connection that nobody else has: an idle one, or a new one. Waits, until the deadline, while all are in use. NULL
+	 * with the reason: no server can be reached now. *fresh (may be NULL): it was made for this call. */
+	void *(*pool_take)(struct ost_pool *, int64_t deadline, bool *fresh, struct ost_why *);
+	/* why: the reason of OST_POOL_FAILED, for the log and for those who are refused meanwhile; else NULL. */
+	void (*pool_give)(struct ost_pool *, void *connection, enum ost_pool_state, const struct ost_why *why);
 };
 
 #endif

@@ -17,9 +17,10 @@
 
 #define OST_MAGIC     0x4f73744du /* "OstM" */
 #define OST_ABI_MAJOR 1u          /* a change that is not "a member at the end of a sized struct, or of an enum" */
-#define OST_ABI_MINOR 1u          /* such an addition; each has its line in ABI-CHANGES */
+#define OST_ABI_MINOR 2u          /* such an addition; each has its line in ABI-CHANGES */
 
 struct ost_host;
+struct ost_table;    /* one opened table, as other modules ask it */
 struct ost_instance; /* one opened table, transport or check: the core's side of it, for host calls */
 
 /* Why something failed, for the log: the caller's memory, so that it outlives the module. Always terminated. */
