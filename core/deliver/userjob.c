@@ -450,11 +450,15 @@ static void run_shared(struct userjobs *u, struct delivery *d, const struct ost_
 	free(w);
 }
 
+/* Meanwhile it is not deliver() that takes its time: who hangs in the module as a user has a time of its own. */
 void userjobs_run(struct userjobs *u, struct delivery *d, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
 {
 	CHECK_MAGIC(u, USERJOBS_MAGIC);
+	mod_prolong(d->agent->module, mod_deadline(8 * USER_TIMES));
 	if (u->broker)
 		run_shared(u, d, r, done, n);
 	else
 		run_own(u, d, r, done, n);
+	int64_t soon = mod_deadline(1);
+	mod_prolong(d->agent->module, d->pub.deadline > soon ? d->pub.deadline : soon);
 }

@@ -213,7 +213,7 @@ import_environment = OST_BAD_ORDERS={self.orders} OST_BAD_FILES={':'.join(foreig
         code, s = how()
         found = self.expected(kind, entry, deed)
         try:
-            wait_for(lambda: found(self.instance.log()[before:]), 20)
+            wait_for(lambda: found(self.instance.log()[before:]), 60 if deed in STUCK else 20)
         except AssertionError as e:
             raise AssertionError(f"{kind} {entry} {deed}: not in the log:\n{told(self.instance.log()[before:])}") from e
         finally:
