@@ -6,10 +6,12 @@ verdict, `accepted`, `refused` (no recipient may ever get it) or `unknown` (the 
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
 import re
+import threading
 import time
 import zlib
 
@@ -96,6 +98,7 @@ class Traffic:
     def __init__(self, bed, sink, replies, mailbox):
         self.bed, self.sink, self.replies, self.mailbox = bed, sink, replies, mailbox
         self.round, self.attempts, self.late = 0, {}, {}
+        self.away_lock, self.away_users = threading.Lock(), 0  # the lock guards the count, and where pickup's socket is
         self.begin()
 
     def begin(self):
@@ -152,19 +155,29 @@ class Traffic:
         queued = re.search(r"queued as (\S+)", a.reply)
         a.queue_id = queued.group(1) if queued else ""
 
+    @contextlib.contextmanager
+    def no_pickup(self):
+        """Meanwhile sendmail(1) finds nobody to talk to. Several at a time share it: the last one puts the socket back."""
+        sock, away = self.bed.instance.queue / "public/pickup", self.bed.instance.queue / "queue-away"
+        with self.away_lock:
+            if self.away_users == 0:
+                sock.rename(away)
+            self.away_users += 1
+        try:
+            yield
+        finally:
+            with self.away_lock:
+                self.away_users -= 1
+                if self.away_users == 0:
+                    away.rename(sock)
+
     def submit_once(self, kind, under=None):
         """One attempt by sendmail(1); `under` starts it in another way. The exit status is the answer."""
         a, text = self.attempt(kind)
-        i = self.bed.instance
-        away = i.queue / "queue-away"
-        sockets = list(i.queue.glob("**/pickup")) if kind == "drop" else []
-        for s in sockets:
-            s.rename(away)
-        before = time.monotonic()
-        status, err = (under or self.run_sendmail)(["-i", "-f", a.sender, *a.recipients], text)
-        a.took = time.monotonic() - before
-        for s in sockets:
-            away.rename(s)
+        with self.no_pickup() if kind == "drop" else contextlib.nullcontext():
+            before = time.monotonic()
+            status, err = (under or self.run_sendmail)(["-i", "-f", a.sender, *a.recipients], text)
+            a.took = time.monotonic() - before
         a.verdict = {0: "accepted", 75: "refused"}.get(status, "unknown")
         a.reply = f"exit {status}" + (f": {err.strip()[-60:]}" if status else "")
         return a
