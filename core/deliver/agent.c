@@ -75,8 +75,11 @@ static void agent_up(struct agent *a, struct worker *w)
 	a->outbox = outbox_new();
 	a->flights = flights_new();
 	a->clerk = clerk_new(a);
-	a->crew = crew_new(a->limit, a->ops->ops.flags & OST_TRANSPORT_TOGETHER ? EAGER_TOGETHER : EAGER, run_job, a);
-	crew_start(a->crew);
+	size_t eager = a->ops->ops.flags & OST_TRANSPORT_TOGETHER ? EAGER_TOGETHER : EAGER;
+	for (int i = 0; i < AGENT_CREWS; i++) {
+		a->crews[i] = crew_new(a->limit, eager, run_job, a);
+		crew_start(a->crews[i]);
+	}
 	if (a->ops->user_write)
 		a->users = userjobs_new(a, mod_config(a->module), worker_rootless(w) ? NULL : broker_client_new(w));
 }
@@ -84,7 +87,8 @@ static void agent_up(struct agent *a, struct worker *w)
 /* Everything in flight is done. */
 static void agent_down(struct agent *a)
 {
-	crew_destroy(&a->crew);
+	for (int i = 0; i < AGENT_CREWS; i++)
+		crew_destroy(&a->crews[i]);
 	clerk_destroy(&a->clerk);
 	userjobs_destroy(&a->users);
 	mod_close(&a->module);
@@ -99,11 +103,11 @@ static void agent_down(struct agent *a)
 
 /* ---- serving ------------------------------------------------------------------------------------------------------- */
 
-/* Takes the orders that have come, and hands them to the crew together. Answers what the link said at last. */
+/* Takes the orders that have come, and hands them to the crews together. Answers what the link said at last. */
 static enum ipc_got take_orders(struct agent *a, struct ipc_link *link, int64_t deadline)
 {
-	void *jobs[BATCH_MAX];
-	size_t n = 0;
+	void *jobs[AGENT_CREWS][BATCH_MAX];
+	size_t n[AGENT_CREWS] = { 0 };
 	struct ipc_message m;
 	enum ipc_got got = ipc_receive(link, &m, deadline);
 	while (got == IPC_GOT) {
@@ -111,15 +115,16 @@ static enum ipc_got take_orders(struct agent *a, struct ipc_link *link, int64_t 
 		struct delivery *d = m.type == M_DELIVER ? delivery_parse(a, m.body, m.len, &why) : NULL;
 		if (d) {
 			flights_add(a->flights, d);
-			jobs[n++] = d;
+			jobs[d->crew][n[d->crew]++] = d;
 		} else if (m.type == M_DELIVER) {
 			log_error("%s", why.text);
 		}
-		if (n == BATCH_MAX)
+		if (n[CREW_FRESH] == BATCH_MAX || n[CREW_RETRIED] == BATCH_MAX)
 			break;
 		got = ipc_receive(link, &m, 0);
 	}
-	crew_add_all(a->crew, jobs, n);
+	for (int i = 0; i < AGENT_CREWS; i++)
+		crew_add_all(a->crews[i], jobs[i], n[i]);
 	return got;
 }
 
@@ -140,6 +145,16 @@ static bool finished(struct agent *a, struct worker *w)
 	return worker_stopping(w) && flights_count(a->flights) == 0 && outbox_empty(a->outbox);
 }
 
+/* Puts further threads to work where deliveries have waited for too long. Answers whether any wait. */
+static bool relieve(struct agent *a)
+{
+	int64_t now = clock_mono();
+	bool waiting = false;
+	for (int i = 0; i < AGENT_CREWS; i++)
+		waiting |= crew_relieve(a->crews[i], now, patience);
+	return waiting;
+}
+
 /* Works with one qmgr until it dies or all is done. */
 static void work(struct agent *a, struct worker *w, struct ipc_link *link)
 {
@@ -155,7 +170,7 @@ static void work(struct agent *a, struct worker *w, struct ipc_link *link)
 		}
 		if (finished(a, w))
 			break;
-		bool waiting = crew_relieve(a->crew, clock_mono(), patience);
+		bool waiting = relieve(a);
 		int64_t wait = waiting ? patience : stopping ? CLOCK_SECOND / 20 : CLOCK_SECOND;
 		if (take_orders(a, link, clock_mono() + wait) == IPC_CLOSED)
 			break;

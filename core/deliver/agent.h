@@ -17,6 +17,8 @@ struct delivery;
 struct clerk;
 struct userjobs;
 
+enum { CREW_FRESH, CREW_RETRIED, AGENT_CREWS }; /* for new mail, and for mail that is tried again */
+
 /* Constant after the start, but for what its own lock guards. */
 struct agent {
 	unsigned magic;
@@ -27,7 +29,7 @@ struct agent {
 	struct spool_results *results;
 	struct mod_instance *module;
 	const struct ost_transport_ops *ops;
-	struct crew *crew;
+	struct crew *crews[AGENT_CREWS]; /* new mail finds a thread, however busy those of the other are */
 	struct clerk *clerk;
 	struct outbox *outbox;
 	struct userjobs *users;      /* NULL: the module does nothing as a user */

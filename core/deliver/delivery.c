@@ -63,6 +63,11 @@ static bool parse_field(struct delivery *d, const struct tlv *f)
 			return false;
 		d->active_since = (int64_t)n;
 		return true;
+	case F_RETRIED:
+		if (!tlv_u64(f, &n))
+			return false;
+		d->crew = n != 0 ? CREW_RETRIED : CREW_FRESH;
+		return true;
 	case F_TICKET:
 		d->ticket = arena_dup(d->arena, f->data, f->len);
 		d->ticket_len = f->len;
@@ -239,7 +244,7 @@ struct delivery *delivery_next(struct delivery *d)
 	CHECK_MAGIC(d, AGENT_MAGIC);
 	assert(d->round);
 	do
-		next = crew_take(a->crew, goes_along, d);
+		next = crew_take(a->crews[d->crew], goes_along, d);
 	while (next && !get_message(next));
 	if (!next)
 		return NULL;

@@ -26,6 +26,7 @@ struct delivery {
 	uint64_t id, serial; /* id: qmgr's own */
 	const void *ticket;
 	size_t ticket_len;
+	uint8_t crew; /* CREW_*: whose thread it is for */
 	uint32_t *index;                /* of pub.rcpts, in the envelope */
 	struct ost_delivery_rcpt *rcpts; /* pub.rcpts, to be filled in */
 	struct outcome *outcomes;

@@ -17,8 +17,8 @@ enum ipc_type {
 	/* agent <-> qmgr */
 	M_AGENT_HELLO = 20,  /* first: F_SERVICE, F_LIMIT (deliveries at once), F_FLIGHT groups { F_SERIAL, F_RCPT … }; with F_COUNT
 	                        another one follows. Again with F_LIMIT 0: hand out nothing more */
-	M_DELIVER,           /* F_ID, F_SERIAL, F_TICKET, F_NEXTHOP, F_QUEUE_ID, F_ACTIVE_SINCE (UTC us),
-	                        F_RCPT_GROUP groups { F_RCPT, F_ADDRESS } */
+	M_DELIVER,           /* F_ID, F_SERIAL, F_TICKET, F_NEXTHOP, F_QUEUE_ID, F_ACTIVE_SINCE (UTC us), F_RETRIED (1: it
+	                        was tried before), F_RCPT_GROUP groups { F_RCPT, F_ADDRESS } */
 	M_DELIVERED,         /* F_ID, F_SERIAL, F_RECEIPT, F_RESULT groups { F_RCPT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC,
 	                        F_FLAGS (OST_REPORT_*) }: sent when all of it is durable. F_GONE instead: the ticket led nowhere */
 
@@ -54,7 +54,7 @@ enum ipc_field {
 	F_ID = 1, F_SERIAL, F_TICKET, F_RECEIPT, F_QUEUE_ID, F_SENDER, F_ADDRESS, F_NEXTHOP, F_TRANSPORT, F_SERVICE, F_VERDICT,
 	F_RCPT, F_RCPT_GROUP, F_RESULT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC, F_FLAGS, F_LIMIT, F_FLIGHT, F_GONE,
 	F_ROUND, F_KIND, F_GOOD, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
-	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET, F_IDENTITY,
+	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET, F_IDENTITY, F_RETRIED,
 	F_FIELD_FIRST_FREE = 200,
 };
 

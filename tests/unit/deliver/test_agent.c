@@ -89,7 +89,8 @@ static struct stage *stage_new(const char *service, const char *transport, const
 	a->outbox = outbox_new();
 	a->flights = flights_new();
 	a->clerk = clerk_new(a);
-	a->crew = crew_new(a->limit, a->limit, run_delivery, a);
+	for (int i = 0; i < AGENT_CREWS; i++)
+		a->crews[i] = crew_new(a->limit, a->limit, run_delivery, a);
 	if (a->ops->user_write)
 		a->users = userjobs_new(a, mod_config(a->module), NULL);
 	fixture_log(&s->fix);
@@ -99,7 +100,8 @@ static struct stage *stage_new(const char *service, const char *transport, const
 static void stage_free(struct stage *s)
 {
 	struct agent *a = &s->agent;
-	crew_destroy(&a->crew);
+	for (int i = 0; i < AGENT_CREWS; i++)
+		crew_destroy(&a->crews[i]);
 	clerk_destroy(&a->clerk);
 	spool_results_close(&a->results);
 	userjobs_destroy(&a->users);
@@ -169,7 +171,7 @@ static void order(struct stage *s, uint64_t id, uint64_t serial, const struct bu
 	struct delivery *d = delivery_parse(&s->agent, b.data, b.len, &why);
 	assert_non_null(d);
 	flights_add(s->agent.flights, d);
-	crew_add(s->agent.crew, d);
+	crew_add(s->agent.crews[d->crew], d);
 	buf_free(&b);
 }
 
@@ -407,8 +409,8 @@ static void several_in_one_call(void **state)
 	struct buf tickets[4] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
 	struct answer a;
 	s->agent.ops = &in_line;
-	crew_destroy(&s->agent.crew);
-	s->agent.crew = crew_new(1, 1, run_delivery, &s->agent);
+	crew_destroy(&s->agent.crews[CREW_FRESH]);
+	s->agent.crews[CREW_FRESH] = crew_new(1, 1, run_delivery, &s->agent);
 	link_up(s);
 	for (uint64_t i = 0; i < 4; i++) { /* 2 names a message that is not there, and is passed over */
 		uint64_t serial = store(s, 1, 0, &tickets[i]);
