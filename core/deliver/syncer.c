@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deliver/syncer.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/mem.h"
+#include "base/syncwhole.h"
 #include "deliver/crew.h"
 
-enum { WHOLE_LEAST = 4, PATH_SIZE = 256 };
-/* A sync of the whole that takes longer writes too much of others': for so long each file is synced for itself. */
-static const int64_t whole_longest = CLOCK_SECOND / 5, whole_pause = 60 * CLOCK_SECOND;
+enum { WHOLE_LEAST = 4 };
 
 struct together { /* a caller that waits for several */
 	pthread_mutex_t lock; /* guards left */
@@ -30,8 +23,7 @@ struct together { /* a caller that waits for several */
 
 struct syncer {
 	struct crew *crew;
-	dev_t whole;      /* the file system that syncfs() may be used on; 0: none */
-	int64_t not_before; /* clock_mono(): nor until then */
+	struct syncwhole whole;
 };
 
 static void sync_one(struct sync *s)
@@ -69,37 +61,9 @@ void syncer_destroy(struct syncer **yp)
 
 /* ---- the whole file system ---------------------------------------------------------------------------------------------- */
 
-/* Since Linux 5.8 syncfs() tells of data that could not be written. */
-static bool tells_errors(void)
-{
-	struct utsname u;
-	unsigned major = 0, minor = 0;
-	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 8));
-}
-
-/* Is the device's file system ext4 with a journal? Its sysfs entry names the thread that writes that. */
-static bool journalled(dev_t dev)
-{
-	char path[PATH_SIZE], link[PATH_SIZE], text[16];
-	snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	ssize_t n = readlink(path, link, sizeof link - 1);
-	if (n <= 0)
-		return false;
-	link[n] = '\0';
-	const char *name = strrchr(link, '/');
-	if (!name || snprintf(path, sizeof path, "/sys/fs/ext4%s/journal_task", name) >= (int)sizeof path)
-		return false;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, text, sizeof text) : -1;
-	io_close(&fd);
-	return n > 0 && isdigit((unsigned char)text[0]);
-}
-
 void syncer_allow_whole(struct syncer *y, const char *folder)
 {
-	struct stat st;
-	if (tells_errors() && stat(folder, &st) == 0 && journalled(st.st_dev))
-		y->whole = st.st_dev;
+	syncwhole_allow(&y->whole, folder);
 }
 
 static bool all_there(dev_t dev, const struct sync *list, size_t n)
@@ -112,18 +76,18 @@ static bool all_there(dev_t dev, const struct sync *list, size_t n)
 	return true;
 }
 
+static bool call_syncfs(void *ctx, int fd)
+{
+	(void)ctx;
+	return syncfs(fd) == 0;
+}
+
 /* One sync for all. False: not done, or it failed: which of them it was, each one's own sync tells. */
 static bool sync_whole(struct syncer *y, struct sync *list, size_t n)
 {
-	if (!y || y->whole == 0 || n < WHOLE_LEAST)
+	if (!y || n < WHOLE_LEAST || !syncwhole_may(&y->whole, clock_mono()) || !all_there(y->whole.device, list, n))
 		return false;
-	int64_t start = clock_mono();
-	if (start < y->not_before || !all_there(y->whole, list, n))
-		return false;
-	bool ok = syncfs(list[0].fd) == 0;
-	int64_t end = clock_mono();
-	if (end - start > whole_longest)
-		y->not_before = end + whole_pause;
+	bool ok = syncwhole_do(&y->whole, list[0].fd, call_syncfs, NULL);
 	for (size_t i = 0; i < n; i++)
 		list[i].error = 0;
 	return ok;

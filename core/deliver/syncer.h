@@ -16,9 +16,8 @@ struct sync { /* one that is asked for */
 
 struct syncer *syncer_new(size_t threads);
 void syncer_destroy(struct syncer **);
-/* Where this folder is, groups may be synced by syncfs(2), if the file system is one where that makes names as durable as
- * fsync(2) of their folders does: ext4 with a journal. It also writes what others have left dirty there: when that takes long,
- * it is not done for a while. To be called before the process is sealed. */
+/* Where this folder is, groups may be synced by syncfs(2), if that is as good there (base/syncwhole.h). To be called
+ * before the process is sealed. */
 void syncer_allow_whole(struct syncer *, const char *folder);
 /* At most USER_BATCH; afterwards each error says how it went. syncer NULL: one after the other. */
 void syncer_files(struct syncer *, struct sync *, size_t n);
