@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/syncwhole.h"
 #include "spool/segment.h"
 #include "spool/spool.h"
 
@@ -24,6 +25,7 @@ struct spool {
 	struct spool_options options;                        /* without zeros */
 	struct sys sys;
 	struct segment_family journal_family, results_family;
+	struct syncwhole whole; /* the mover's: of the folder `message` */
 	_Atomic uint64_t draft_bytes; /* held by all drafts of this process */
 
 	pthread_mutex_t serial_lock; /* guards the block of serials in hand */

@@ -121,6 +121,23 @@ static void add_last(struct job ***last, struct job *j)
 	*last = &j->next;
 }
 
+/* What goes through the spool sees names and results, and what is removed is not to be in between. */
+static void look_around(struct mover *m, struct job *j)
+{
+	mover_sync_removed(m);
+	if (j->kind == JOB_SCAN)
+		mover_scan(m);
+	else if (j->kind == JOB_LOOK)
+		mover_look(m, j);
+	else if (j->kind == JOB_GAP)
+		mover_gap(m, j);
+	else if (j->kind == JOB_REREAD)
+		mover_read_logs(m, true);
+	else if (j->kind == JOB_READ)
+		mover_read_files(m, j);
+	mover_answer(m, j);
+}
+
 /* Does what only reads; puts the others in their lists. */
 static void sort_job(struct mover *m, struct job *j, struct sorted *s)
 {
@@ -146,22 +163,13 @@ static void sort_job(struct mover *m, struct job *j, struct sorted *s)
 		s->stop = true;
 		break;
 	case JOB_SCAN:
-		mover_scan(m);
-		break;
 	case JOB_LOOK:
-		mover_look(m, j);
-		break;
 	case JOB_GAP:
-		mover_gap(m, j);
-		break;
 	case JOB_REREAD:
-		mover_read_logs(m, true);
-		break;
 	case JOB_READ:
-		mover_read_files(m, j);
 		break;
 	}
-	mover_answer(m, j);
+	look_around(m, j);
 }
 
 /* While the first scan, or a look, goes through the files, nothing else may read logs or look for messages: it waits. */
@@ -197,6 +205,8 @@ static bool work(struct mover *m, struct job *jobs)
 		mover_remove(m, s.remove);
 	if (s.recycle)
 		mover_recycle(m, s.recycle);
+	if (m->in_files || s.stop || clock_mono() >= m->sync_at)
+		mover_sync_removed(m);
 	return !s.stop;
 }
 
@@ -215,9 +225,8 @@ void *mover_run(void *arg)
 		struct job *jobs = m->later;
 		m->later = NULL;
 		if (!jobs)
-			jobs = post_take_jobs(m->post, tick);
-		if (jobs)
-			on = work(m, jobs);
+			jobs = post_take_jobs(m->post, m->removed && m->sync_at < tick ? m->sync_at : tick);
+		on = work(m, jobs);
 		if (clock_mono() >= tick) {
 			tick = clock_mono() + CLOCK_SECOND;
 			post_news(m->post, news_new(NEWS_TICK));

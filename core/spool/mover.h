@@ -47,6 +47,8 @@ struct mover {
 	struct spool_void
 		*owed_voids; /* whose file is durable, but that is not noted: no file goes before it is */
 	size_t nowed;
+	struct job *removed, **last_removed; /* names that are gone, but not durably yet */
+	int64_t sync_at; /* clock_mono(): not before is that made durable, unless something waits for it */
 	bool (*stopping)(void *ctx);
 	void *ctx;
 };
@@ -71,7 +73,8 @@ void mover_forget_results(struct mover *);
 /* mover_write.c: each takes a list of jobs and answers all of them. */
 void mover_update(struct mover *, struct job *);
 void mover_void(struct mover *, struct job *);
-void mover_remove(struct mover *, struct job *);
+void mover_remove(struct mover *, struct job *); /* leaves answers to mover_sync_removed() */
+void mover_sync_removed(struct mover *); /* makes durable that names are gone */
 void mover_recycle(struct mover *, struct job *);
 /* mover.c */
 void mover_load(struct mover *, struct job *);

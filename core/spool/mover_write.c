@@ -6,14 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "spool/mover.h"
 
-enum { RESULT_LOGS_KEPT = 16 };
+enum { RESULT_LOGS_KEPT = 16, FOLDERS = 256, WHOLE_LEAST = 8 };
+/* After a sync of removals the next one waits, at least for so long, and for twice the time that it took: each is a commit of the
+ * file system's journal, and new mail shares the disk. */
+static const int64_t rest_least = CLOCK_SECOND / 20, rest_most = CLOCK_SECOND;
 
 /* The job cannot be done: its text says why. */
 static void fail(struct job *j, const char *what)
@@ -36,20 +41,50 @@ static void answer_all(struct mover *m, struct job *jobs)
 	}
 }
 
+static unsigned folder_of(const struct job *j)
+{
+	char name[FILE_NAME];
+	return (unsigned)strtoul(file_name(name, j->serial), NULL, 16) & (FOLDERS - 1);
+}
+
 /* Syncs the folders of those jobs that want it, each folder once. */
 static void sync_folders(struct mover *m, struct job *jobs, bool (*wants)(const struct job *))
 {
-	signed char done[256] = { 0 }; /* by the folder's number: 1 synced, -1 failed */
+	signed char done[FOLDERS] = { 0 }; /* by the folder's number: 1 synced, -1 failed */
 	for (struct job *j = jobs; j; j = j->next) {
 		if (!wants(j))
 			continue;
-		char name[FILE_NAME];
-		unsigned folder = (unsigned)strtoul(file_name(name, j->serial), NULL, 16) & 0xff;
+		unsigned folder = folder_of(j);
 		if (done[folder] == 0)
 			done[folder] = file_sync_folder(m->spool, j->serial) ? 1 : -1;
 		if (done[folder] < 0)
 			fail(j, "making a file's name durable");
 	}
+}
+
+static bool call_syncfs(void *ctx, int fd)
+{
+	const struct mover *m = ctx;
+	return sys_sync_whole(&m->spool->sys, fd);
+}
+
+/* One sync of the whole file system for all folders of those jobs, if they are many and all of them are there. False: not done. */
+static bool sync_whole(struct mover *m, struct job *jobs, bool (*wants)(const struct job *))
+{
+	bool seen[FOLDERS] = { false };
+	unsigned n = 0;
+	for (struct job *j = jobs; j; j = j->next) {
+		char name[FILE_NAME];
+		struct stat st;
+		if (!wants(j) || seen[folder_of(j)])
+			continue;
+		seen[folder_of(j)] = true;
+		n++;
+		*strchr(file_name(name, j->serial), '/') = '\0';
+		if (fstatat(m->spool->message, name, &st, 0) < 0 || st.st_dev != m->spool->whole.device)
+			return false;
+	}
+	return n >= WHOLE_LEAST && syncwhole_do(&m->spool->whole, m->spool->message, call_syncfs, m);
 }
 
 /* ---- updates --------------------------------------------------------------------------------- */
@@ -358,8 +393,25 @@ void mover_remove(struct mover *m, struct job *jobs)
 		if (!j->ok)
 			fail(j, "removing a message file");
 	}
-	sync_folders(m, jobs, was_removed);
+	if (!m->removed)
+		m->last_removed = &m->removed;
+	*m->last_removed = jobs;
+	while (*m->last_removed)
+		m->last_removed = &(*m->last_removed)->next;
+}
+
+void mover_sync_removed(struct mover *m)
+{
+	struct job *jobs = m->removed;
+	int64_t start = clock_mono();
+	if (!jobs)
+		return;
+	m->removed = NULL;
+	if (!syncwhole_may(&m->spool->whole, start) || !sync_whole(m, jobs, was_removed))
+		sync_folders(m, jobs, was_removed);
 	answer_all(m, jobs);
+	int64_t end = clock_mono(), rest = 2 * (end - start);
+	m->sync_at = end + (rest < rest_least ? rest_least : rest > rest_most ? rest_most : rest);
 }
 
 /* One segment is of no use any more: it is made free, or, of result logs beyond those that are kept, removed.

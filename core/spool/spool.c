@@ -118,6 +118,7 @@ struct spool *spool_open(const char *path, const struct spool_options *options, 
 		.size = RESULT_SEGMENT_SIZE,
 		.count = RESULT_SEGMENTS_MAX,
 	};
+	syncwhole_allow(&s->whole, s->path);
 	return s;
 }
 

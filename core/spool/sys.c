@@ -99,6 +99,11 @@ bool sys_sync_folder(const struct sys *s, int fd)
 	return synced(s, SYS_SYNC_FOLDER, fd, fsync);
 }
 
+bool sys_sync_whole(const struct sys *s, int fd)
+{
+	return synced(s, SYS_SYNC_WHOLE, fd, syncfs);
+}
+
 struct sys_identity sys_identity(int fd)
 {
 	struct stat st;

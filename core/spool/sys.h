@@ -16,6 +16,7 @@ enum sys_step {
 	SYS_WRITE,
 	SYS_SYNC,
 	SYS_SYNC_FOLDER,
+	SYS_SYNC_WHOLE,
 	SYS_RENAME,
 	SYS_LINK,
 	SYS_UNLINK,
@@ -24,7 +25,7 @@ enum sys_step {
 
 struct sys_call {
 	enum sys_step step;
-	int fd;           /* the file; for a name the folder it is in */
+	int fd;           /* the file; for a name the folder it is in; of SYNC_WHOLE any on that file system */
 	const char *name; /* of CREATE, RENAME (from), LINK (from), UNLINK */
 	int to_fd;
 	const char *to;   /* of RENAME, LINK */
@@ -51,6 +52,7 @@ bool sys_pwrite(const struct sys *, int fd, const void *p, size_t n, uint64_t at
 bool sys_datasync(const struct sys *, int fd);
 bool sys_fsync(const struct sys *, int fd);
 bool sys_sync_folder(const struct sys *, int fd);
+bool sys_sync_whole(const struct sys *, int fd); /* syncfs(2): see base/syncwhole.h */
 bool sys_rename(const struct sys *, int dir, const char *from, int to_dir, const char *to);
 bool sys_link(const struct sys *, int dir, const char *from, int to_dir, const char *to);
 bool sys_unlink(const struct sys *, int dir, const char *name);

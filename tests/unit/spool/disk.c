@@ -175,6 +175,7 @@ static void note(struct disk *d, const struct sys_call *c)
 		break;
 	case SYS_SYNC:
 	case SYS_SYNC_FOLDER:
+	case SYS_SYNC_WHOLE:
 		break;
 	}
 }
@@ -190,7 +191,8 @@ static void keep(struct disk *d, const struct sys_call *c)
 	uint64_t inode = inode_of(c->fd);
 	d->nacts--; /* the sync itself is nothing to be undone */
 	for (size_t i = 0; i < d->nacts; i++)
-		if (d->acts[i].inode == inode && is_content(&d->acts[i]) == (c->step == SYS_SYNC))
+		if (c->step == SYS_SYNC_WHOLE ||
+		    (d->acts[i].inode == inode && is_content(&d->acts[i]) == (c->step == SYS_SYNC)))
 			d->acts[i].open = false;
 	while (d->nacts > 0 && !d->acts[d->nacts - 1].open)
 		d->nacts--;
@@ -226,7 +228,7 @@ int disk_hook(void *ctx, const struct sys_call *c)
 		answer = strike(d, c);
 	if (answer <= 0)
 		note(d, c);
-	if (answer == 0 && (c->step == SYS_SYNC || c->step == SYS_SYNC_FOLDER))
+	if (answer == 0 && (c->step == SYS_SYNC || c->step == SYS_SYNC_FOLDER || c->step == SYS_SYNC_WHOLE))
 		keep(d, c);
 	if (answer != SYS_TORN) /* dying: nobody else does anything */
 		pthread_mutex_unlock(&d->lock);
