@@ -9,8 +9,8 @@
 #include "base/io.h"
 
 enum {
-	LONG_WAIT_NS = 300 * 1000, /* of a wait for a processor, on average */
-	SHORT_WAIT_NS = 100 * 1000,
+	LONG_WAIT_NS = 150 * 1000, /* of a wait for a processor, on average */
+	SHORT_WAIT_NS = 50 * 1000,
 	TURNS_LEAST = 10, /* so many make an average */
 };
 #define LOOK_EVERY (CLOCK_SECOND / 50)
