@@ -66,7 +66,8 @@ static bool parse_field(struct delivery *d, const struct tlv *f)
 	case F_RETRIED:
 		if (!tlv_u64(f, &n))
 			return false;
-		d->crew = n != 0 ? CREW_RETRIED : CREW_FRESH;
+		d->crew = n != RETRIED_NOT ? CREW_RETRIED : CREW_FRESH;
+		d->patient = n == RETRIED_BESIDE;
 		return true;
 	case F_TICKET:
 		d->ticket = arena_dup(d->arena, f->data, f->len);

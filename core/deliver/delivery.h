@@ -27,6 +27,7 @@ struct delivery {
 	const void *ticket;
 	size_t ticket_len;
 	uint8_t crew; /* CREW_*: whose thread it is for */
+	bool patient; /* its results may wait a little for others */
 	uint32_t *index;                /* of pub.rcpts, in the envelope */
 	struct ost_delivery_rcpt *rcpts; /* pub.rcpts, to be filled in */
 	struct outcome *outcomes;

@@ -17,8 +17,8 @@ enum ipc_type {
 	/* agent <-> qmgr */
 	M_AGENT_HELLO = 20,  /* first: F_SERVICE, F_LIMIT (deliveries at once), F_FLIGHT groups { F_SERIAL, F_RCPT … }; with F_COUNT
 	                        another one follows. Again with F_LIMIT 0: hand out nothing more */
-	M_DELIVER,           /* F_ID, F_SERIAL, F_TICKET, F_NEXTHOP, F_QUEUE_ID, F_ACTIVE_SINCE (UTC us), F_RETRIED (1: it
-	                        was tried before), F_RCPT_GROUP groups { F_RCPT, F_ADDRESS } */
+	M_DELIVER,           /* F_ID, F_SERIAL, F_TICKET, F_NEXTHOP, F_QUEUE_ID, F_ACTIVE_SINCE (UTC us), F_RETRIED (enum
+	                        retried), F_RCPT_GROUP groups { F_RCPT, F_ADDRESS } */
 	M_DELIVERED,         /* F_ID, F_SERIAL, F_RECEIPT, F_RESULT groups { F_RCPT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC,
 	                        F_FLAGS (OST_REPORT_*) }: sent when all of it is durable. F_GONE instead: the ticket led nowhere */
 
@@ -61,6 +61,7 @@ enum ipc_field {
 enum resolve_ask { ASK_ROUTE = 0, ASK_EXPAND }; /* EXPAND: the answer has F_ADDRESS … by virtual_alias_maps */
 enum resolve_verdict { RESOLVE_OK = 0, RESOLVE_DEFER, RESOLVE_BOUNCE }; /* the latter two with F_DSN and F_REASON */
 enum notice_kind { NOTICE_FAILURE = 1, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_DOUBLE }; /* RFC 3464; DOUBLE: to postmaster */
+enum retried { RETRIED_NOT, RETRIED, RETRIED_BESIDE }; /* it was tried before; and new mail comes meanwhile */
 enum queue_op { QUEUE_DELETE = 1, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REQUEUE };
 
 #endif

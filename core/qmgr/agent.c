@@ -66,7 +66,7 @@ static bool put_order(struct qmgr *q, const struct delivery *d)
 	tlv_put_str(b, F_QUEUE_ID, m->queue_id);
 	tlv_put_u64(b, F_ACTIVE_SINCE, (uint64_t)m->active_since);
 	if (m->class == MAIL_RETRIED)
-		tlv_put_u64(b, F_RETRIED, 1);
+		tlv_put_u64(b, F_RETRIED, pace_is_fresh(&q->pace, clock_mono()) ? RETRIED_BESIDE : RETRIED);
 	bool known = ticket.len > 0;
 	buf_free(&ticket);
 	return known;

@@ -32,6 +32,11 @@ void pace_fresh(struct pace *p, int64_t now)
 	p->fresh = now;
 }
 
+bool pace_is_fresh(const struct pace *p, int64_t now)
+{
+	return now - p->fresh <= FRESH_FOR;
+}
+
 void pace_adapt(struct pace *p, uint64_t wait_ns, uint64_t turns)
 {
 	uint32_t window = p->window;
@@ -64,5 +69,5 @@ void pace_turn(struct pace *p, int64_t now)
 
 uint32_t pace_limit(const struct pace *p, int64_t now)
 {
-	return p->fd < 0 || now - p->fresh > FRESH_FOR ? PACE_MOST : p->window;
+	return p->fd < 0 || !pace_is_fresh(p, now) ? PACE_MOST : p->window;
 }

@@ -24,6 +24,7 @@ struct pace {
 void pace_init(struct pace *);
 void pace_close(struct pace *);
 void pace_fresh(struct pace *, int64_t now); /* a new message has come */
+bool pace_is_fresh(const struct pace *, int64_t now); /* not long ago */
 /* Looks at the counts, now and then. For the beginning of each turn in which something is tried again. */
 void pace_turn(struct pace *, int64_t now);
 /* How many may be under way now: between PACE_LEAST and PACE_MOST. */
