@@ -14,7 +14,8 @@
 #include "base/io.h"
 
 enum { PATH_SIZE = 256 };
-/* A sync of the whole that takes longer writes too much of others': for so long each file is synced for itself. */
+/* A sync of the whole that takes longer writes too much of others': for so long each file is synced for
+ * itself. */
 static const int64_t longest = CLOCK_SECOND / 5, pause_after = 60 * CLOCK_SECOND;
 
 /* Since Linux 5.8 syncfs() tells of data that could not be written. */
@@ -22,7 +23,8 @@ static bool tells_errors(void)
 {
 	struct utsname u;
 	unsigned major = 0, minor = 0;
-	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 8));
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 8));
 }
 
 /* Is the device's file system ext4 with a journal? Its sysfs entry names the thread that writes that. */

@@ -12,7 +12,8 @@
 
 #define CLERK_MAGIC 0x436c726bu
 enum { BATCH_MAX = 256, RECORDINGS_MAX = 3 };
-/* After a batch, results that are patient leave the disk to others: for twice the time that it took, and no longer than this. */
+/* After a batch, results that are patient leave the disk to others: for twice the time that it took, and no
+ * longer than this. */
 static const int64_t rest_most = CLOCK_SECOND / 20;
 
 struct clerk {
@@ -22,10 +23,10 @@ struct clerk {
 	pthread_mutex_t lock; /* guards all below, and finished_next of what is in the list */
 	pthread_cond_t work;  /* for the clerk's own thread: there is some, and nobody does it */
 	struct delivery *first, **last;
-	size_t n, hurried;    /* in the list; of these not patient */
-	int64_t rest_until;   /* clock_mono() */
-	bool watched;         /* the clerk's own thread waits for that */
-	bool led;             /* a thread is doing a batch */
+	size_t n, hurried;  /* in the list; of these not patient */
+	int64_t rest_until; /* clock_mono() */
+	bool watched;       /* the clerk's own thread waits for that */
+	bool led;           /* a thread is doing a batch */
 	bool ending;
 };
 
@@ -39,8 +40,8 @@ struct batch {
 	unsigned failed; /* recordings */
 };
 
-/* The results are durable, or there was nothing to keep. After a failure the next segment may do better: if this process ended
- * over it, all that it has delivered would be delivered again. */
+/* The results are durable, or there was nothing to keep. After a failure the next segment may do better: if
+ * this process ended over it, all that it has delivered would be delivered again. */
 static void batch_recorded(void *ctx, bool ok, const void *receipt, size_t len)
 {
 	struct batch *b = ctx;
@@ -83,7 +84,8 @@ static void do_batch(struct clerk *c, struct batch *b)
 /* Is there a batch to be done now? The lock is held. */
 static bool is_due(const struct clerk *c)
 {
-	return c->first && (c->hurried > 0 || c->n >= BATCH_MAX || c->ending || clock_mono() >= c->rest_until);
+	return c->first &&
+	       (c->hurried > 0 || c->n >= BATCH_MAX || c->ending || clock_mono() >= c->rest_until);
 }
 
 /* One batch of what is there. The lock is held, but not meanwhile, and nobody leads. */
@@ -115,7 +117,8 @@ static void wait_for_work(struct clerk *c)
 		pthread_cond_wait(&c->work, &c->lock);
 		return;
 	}
-	struct timespec until = { .tv_sec = c->rest_until / CLOCK_SECOND, .tv_nsec = c->rest_until % CLOCK_SECOND * 1000 };
+	struct timespec until = { .tv_sec = c->rest_until / CLOCK_SECOND,
+				  .tv_nsec = c->rest_until % CLOCK_SECOND * 1000 };
 	c->watched = true;
 	pthread_cond_timedwait(&c->work, &c->lock, &until);
 	c->watched = false;
@@ -177,7 +180,9 @@ void clerk_take(struct clerk *c, struct delivery *list, bool lead)
 	c->hurried += hurried;
 	if (lead && !c->led && is_due(c))
 		lead_once(c);
-	bool left = !c->led && (c->ending || (c->first && (!c->watched || is_due(c)))); /* whoever leads sees to the rest */
+	bool left =
+		!c->led &&
+		(c->ending || (c->first && (!c->watched || is_due(c)))); /* whoever leads sees to the rest */
 	pthread_mutex_unlock(&c->lock);
 	if (left)
 		pthread_cond_signal(&c->work);

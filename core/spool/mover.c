@@ -172,7 +172,8 @@ static void sort_job(struct mover *m, struct job *j, struct sorted *s)
 	look_around(m, j);
 }
 
-/* While the first scan, or a look, goes through the files, nothing else may read logs or look for messages: it waits. */
+/* While the first scan, or a look, goes through the files, nothing else may read logs or look for messages:
+ * it waits. */
 static bool must_wait(const struct mover *m, const struct job *j)
 {
 	return m->in_files && (j->kind == JOB_STOP || j->kind == JOB_SCAN || j->kind == JOB_LOOK ||

@@ -16,8 +16,8 @@
 #include "spool/mover.h"
 
 enum { RESULT_LOGS_KEPT = 16, FOLDERS = 256, WHOLE_LEAST = 8 };
-/* After a sync of removals the next one waits, at least for so long, and for twice the time that it took: each is a commit of the
- * file system's journal, and new mail shares the disk. */
+/* After a sync of removals the next one waits, at least for so long, and for twice the time that it took:
+ * each is a commit of the file system's journal, and new mail shares the disk. */
 static const int64_t rest_least = CLOCK_SECOND / 20, rest_most = CLOCK_SECOND;
 
 /* The job cannot be done: its text says why. */
@@ -68,7 +68,8 @@ static bool call_syncfs(void *ctx, int fd)
 	return sys_sync_whole(&m->spool->sys, fd);
 }
 
-/* One sync of the whole file system for all folders of those jobs, if they are many and all of them are there. False: not done. */
+/* One sync of the whole file system for all folders of those jobs, if they are many and all of them are
+ * there. False: not done. */
 static bool sync_whole(struct mover *m, struct job *jobs, bool (*wants)(const struct job *))
 {
 	bool seen[FOLDERS] = { false };

@@ -144,6 +144,9 @@ static uint64_t store(struct stage *s, size_t nrcpts, uint32_t notify, struct bu
 	return serial;
 }
 
+/* What the orders that follow say of their class. */
+static enum retried retried;
+
 static void put_order(struct buf *b, uint64_t id, uint64_t serial, const struct buf *ticket, const char *nexthop,
 		      const char *const *rcpts, size_t n)
 {
@@ -153,6 +156,8 @@ static void put_order(struct buf *b, uint64_t id, uint64_t serial, const struct 
 	tlv_put_str(b, F_NEXTHOP, nexthop);
 	tlv_put_str(b, F_QUEUE_ID, "QID");
 	tlv_put_u64(b, F_ACTIVE_SINCE, (uint64_t)clock_utc());
+	if (retried != RETRIED_NOT)
+		tlv_put_u64(b, F_RETRIED, retried);
 	for (size_t i = 0; i < n; i++) {
 		size_t mark = tlv_open(b, F_RCPT_GROUP, 0);
 		tlv_put_u64(b, F_RCPT, i);
@@ -436,6 +441,50 @@ static void several_in_one_call(void **state)
 	stage_free(s);
 }
 
+/* ---- mail that is tried again ---------------------------------------------------------------------------------------------- */
+
+/* "slow" is over when the line goes on. */
+static void deliver_or_wait(void *self, struct ost_delivery *d)
+{
+	const struct ost_report sent = { .size = sizeof sent, .status = OST_SENT, .dsn = "2.0.0", .text = "at last" };
+	(void)self;
+	if (strcmp(d->nexthop, "slow") == 0)
+		line_wait(&line.all_queued);
+	mod_host.report(d, 0, &sent);
+}
+
+static void new_mail_does_not_wait_for_a_flush(void **state)
+{
+	(void)state;
+	static const struct ost_transport_ops waits = { .ops = { .size = sizeof waits }, .deliver = deliver_or_wait };
+	struct stage *s = stage_new("discard", "discard", "");
+	const uint64_t many = 2 * s->agent.limit; /* no thread of theirs is idle */
+	struct buf tickets[21] = { 0 };
+	struct answer a;
+	line.all_queued = false;
+	s->agent.ops = &waits;
+	link_up(s);
+	assert_true(many < 21);
+	for (uint64_t i = 0; i <= many; i++) {
+		uint64_t serial = store(s, 1, 0, &tickets[i]);
+		retried = i == many ? RETRIED_NOT : i % 2 ? RETRIED : RETRIED_BESIDE;
+		order(s, i + 1, serial, &tickets[i], i == many ? "quick" : "slow", three, 1);
+	}
+	assert_true(take_answer(s, &a, 5 * CLOCK_SECOND));
+	assert_int_equal(a.id, many + 1);
+	assert_int_equal(flights_count(s->agent.flights), many);
+	line_set(&line.all_queued);
+	for (uint64_t i = 0; i < many; i++) { /* patient or not, all are recorded and told */
+		assert_true(take_answer(s, &a, 5 * CLOCK_SECOND));
+		assert_true(a.receipt);
+		assert_int_equal(a.status[0], RCPT_SENT);
+	}
+	assert_int_equal(flights_count(s->agent.flights), 0);
+	for (uint64_t i = 0; i <= many; i++)
+		buf_free(&tickets[i]);
+	stage_free(s);
+}
+
 static void orders_that_make_no_sense(void **state)
 {
 	(void)state;
@@ -635,6 +684,7 @@ int main(void)
 		cmocka_unit_test(failed_and_deferred),
 		cmocka_unit_test(a_ticket_that_leads_nowhere),
 		cmocka_unit_test(several_in_one_call),
+		cmocka_unit_test(new_mail_does_not_wait_for_a_flush),
 		cmocka_unit_test(orders_that_make_no_sense),
 		cmocka_unit_test(all_flights_are_listed),
 		cmocka_unit_test(many_at_once_and_a_new_qmgr_meanwhile),

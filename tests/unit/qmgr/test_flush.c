@@ -171,14 +171,16 @@ static void the_pace_follows_the_wait_for_a_processor(void **state)
 		pace_adapt(&p, 10 * 1000, 10); /* a microsecond each time */
 	assert_in_range(p.window, 1000, PACE_MOST);
 	for (int i = 0; i < 3; i++)
-		pace_adapt(&p, 10 * 200 * 1000, 10); /* neither long nor short: it stays */
+		pace_adapt(&p, 10 * 100 * 1000, 10); /* neither long nor short: it stays */
 	assert_in_range(p.window, 1000, PACE_MOST);
 	for (int i = 0; i < 100; i++)
 		pace_adapt(&p, 10 * 5000 * 1000, 10);
 	assert_int_equal(p.window, PACE_LEAST);
 	assert_int_equal(pace_limit(&p, clock_mono()), PACE_MOST); /* no new mail: no limit */
 	p.fd = p.fd < 0 ? 0 : p.fd;
+	assert_false(pace_is_fresh(&p, clock_mono()));
 	pace_fresh(&p, clock_mono());
+	assert_true(pace_is_fresh(&p, clock_mono()));
 	assert_int_equal(pace_limit(&p, clock_mono()), PACE_LEAST);
 	assert_int_equal(pace_limit(&p, clock_mono() + 2 * CLOCK_SECOND), PACE_MOST);
 	if (p.fd > 0)
