@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Brings deliveries to their end, in a thread of its own or in one that has nothing else to do: log lines, results on stable storage, reports to qmgr. All that have
- * finished while it was at the disk go together: one record, one sync, few packets. */
+ * Brings deliveries to their end, in a thread of its own or in one that has nothing else to do: log lines, results on stable
+ * storage, reports to qmgr. All that have finished while it was at the disk go together: one record, one sync, few packets.
+ * Those that are patient wait for each other: the disk is left to others for a while after each batch. */
 #ifndef DELIVER_CLERK_H
 #define DELIVER_CLERK_H
 
