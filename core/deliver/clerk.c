@@ -14,7 +14,7 @@
 enum { BATCH_MAX = 256, RECORDINGS_MAX = 3 };
 /* After a batch, results that are patient leave the disk to others: for twice the time that it took, and no
  * longer than this. */
-static const int64_t rest_most = CLOCK_SECOND / 20;
+static const int64_t rest_most = CLOCK_SECOND / 50;
 
 struct clerk {
 	unsigned magic;

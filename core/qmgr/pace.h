@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PACE_LEAST = 4, PACE_MOST = 1 << 20 };
+enum { PACE_LEAST = 8, PACE_MOST = 1 << 20 };
 
 struct pace {
 	int fd;                  /* the kernel's counts; -1: it has none, and there is no limit */
