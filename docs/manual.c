@@ -2,6 +2,7 @@
  * Writes the manual of main.cf from the parameter tables: `manual md` (docs/main.cf.5.md) or `manual man`
  * (ostler-main.cf.5). Run by make. */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,9 @@ struct form {
 	const char *name;
 	void (*head)(void);
 	void (*section)(const char *title);
-	void (*paragraph)(const char *text);
+	void (*paragraph)(const char *text, bool first);
 	void (*parameter)(const struct param *);
-	void (*known)(const struct param *);
+	void (*known)(const struct param *, bool first);
 };
 
 static const char *const type_names[] = {
@@ -75,29 +76,30 @@ static void facts(const struct param *p, char *out, size_t size)
 static void md_head(void)
 {
 	puts("<!-- SPDX-License-Identifier: Apache-2.0; made by docs/manual.c from the parameter tables -->");
-	puts("# main.cf: Ostler's parameters\n");
+	puts("# main.cf: Ostler's parameters");
 }
 
 static void md_section(const char *title)
 {
-	printf("## %s\n\n", title);
+	printf("\n## %s\n", title);
 }
 
-static void md_paragraph(const char *text)
+static void md_paragraph(const char *text, bool first)
 {
-	printf("%s\n\n", text);
+	(void)first;
+	printf("\n%s\n", text);
 }
 
 static void md_parameter(const struct param *p)
 {
 	char text[512];
 	facts(p, text, sizeof text);
-	printf("**%s** (default: `%s`)  \n%s  \n*%s*\n\n", p->name, default_text(p), p->help, text);
+	printf("\n**%s** (default: `%s`)  \n%s  \n*%s*\n", p->name, default_text(p), p->help, text);
 }
 
-static void md_known(const struct param *p)
+static void md_known(const struct param *p, bool first)
 {
-	printf("- %s\n", p->name);
+	printf("%s- %s\n", first ? "\n" : "", p->name);
 }
 
 /* ---- man ---- */
@@ -120,7 +122,7 @@ static void man_text(const char *s)
 static void man_head(void)
 {
 	puts(".\\\" SPDX-License-Identifier: Apache-2.0; made by docs/manual.c from the parameter tables");
-	puts(".TH OSTLER-MAIN.CF 5 \"\" Ostler\n.SH NAME\nostler-main.cf \\- Ostler's parameters");
+	puts(".TH OSTLER-MAIN.CF 5 \"\" Ostler\n.ad l\n.SH NAME\nostler-main.cf \\- Ostler's parameters");
 }
 
 static void man_section(const char *title)
@@ -128,10 +130,12 @@ static void man_section(const char *title)
 	printf(".SH \"%s\"\n", title);
 }
 
-static void man_paragraph(const char *text)
+static void man_paragraph(const char *text, bool first)
 {
+	if (!first)
+		puts(".PP");
 	man_text(text);
-	puts("\n.PP");
+	puts("");
 }
 
 static void man_parameter(const struct param *p)
@@ -147,9 +151,9 @@ static void man_parameter(const struct param *p)
 	puts(")");
 }
 
-static void man_known(const struct param *p)
+static void man_known(const struct param *p, bool first)
 {
-	printf("%s\n.br\n", p->name);
+	printf("%s\n%s\n", first ? ".PP" : ".br", p->name);
 }
 
 /* ---- the manual ---- */
@@ -187,17 +191,20 @@ static void write_manual(const struct form *f)
 	f->head();
 	f->section("DESCRIPTION");
 	for (size_t i = 0; i < sizeof introduction / sizeof *introduction; i++)
-		f->paragraph(introduction[i]);
+		f->paragraph(introduction[i], i == 0);
 	f->section("PARAMETERS");
 	for (int id = 0; id < P_COUNT; id++)
 		f->parameter(param_get((enum param_id)id));
 	for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
 		f->section(groups[g].title);
-		f->paragraph(groups[g].text);
-		for (size_t i = 0; (p = param_at(i)) != NULL; i++)
-			if (p->grade == groups[g].grade)
-				f->known(p);
-		puts("");
+		f->paragraph(groups[g].text, true);
+		bool first = true;
+		for (size_t i = 0; (p = param_at(i)) != NULL; i++) {
+			if (p->grade != groups[g].grade)
+				continue;
+			f->known(p, first);
+			first = false;
+		}
 	}
 }
 
