@@ -94,6 +94,17 @@ struct ost_table *host_table_open(struct ost_instance *instance, const char *typ
 	return mod_tables()->open_one(instance->core->view, type_name, why);
 }
 
+bool host_addresses(struct ost_instance *instance, const char *host, struct ost_address *list, size_t max, size_t *count,
+		    int64_t deadline, struct ost_why *why)
+{
+	return mod_connect()->addresses(instance->core->view, host, list, max, count, deadline, why);
+}
+
+int host_connect(struct ost_instance *instance, const char *host, const char *port, int64_t deadline, struct ost_why *why)
+{
+	return mod_connect()->connect(instance->core->view, host, port, deadline, why);
+}
+
 void host_set_table_flags(struct ost_instance *instance, uint32_t flags)
 {
 	instance->core->flags = flags;

@@ -39,6 +39,7 @@ struct connection {
 	void *connection; /* the module's */
 	size_t server;
 	uint64_t epoch;
+	int64_t born;
 	int64_t since; /* it is idle */
 };
 
@@ -130,13 +131,19 @@ static void close_list(struct ost_pool *p, struct connection *list)
 	}
 }
 
-/* Takes those out of the idle list that are dead, or were idle before that time. Lock held. */
-static struct connection *take_useless(struct ost_pool *p, int64_t idle_before)
+static bool is_useful(const struct ost_pool *p, const struct connection *c, int64_t now)
+{
+	return c->epoch == p->servers[c->server].epoch && now - c->since <= p->config.idle_time &&
+	       (p->config.life_time == 0 || now - c->born < p->config.life_time);
+}
+
+/* Takes those out of the idle list that are dead, idle too long, or too old. Lock held. */
+static struct connection *take_useless(struct ost_pool *p, int64_t now)
 {
 	struct connection *useless = NULL;
 	for (struct connection **at = &p->idle; *at;) {
 		struct connection *c = *at;
-		if (c->epoch == p->servers[c->server].epoch && c->since >= idle_before) {
+		if (is_useful(p, c, now)) {
 			at = &c->next;
 			continue;
 		}
@@ -168,7 +175,7 @@ static struct connection *make_connection(struct ost_pool *p, size_t i, int64_t 
 	}
 	came_up(p, s);
 	struct connection *c = MEM_NEW(struct connection);
-	*c = (struct connection){ .connection = made, .server = i, .epoch = epoch };
+	*c = (struct connection){ .connection = made, .server = i, .epoch = epoch, .born = clock_mono() };
 	return c;
 }
 
@@ -248,7 +255,7 @@ void host_pool_give(struct ost_pool *p, void *connection, enum ost_pool_state st
 	c->since = clock_mono();
 	c->next = p->idle;
 	p->idle = c;
-	useless = take_useless(p, c->since - p->config.idle_time);
+	useless = take_useless(p, c->since);
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
 	close_list(p, useless);
@@ -339,7 +346,7 @@ static struct ost_pool *next_untidy(struct connection **useless)
 	struct ost_pool *p = all;
 	for (; p; p = p->next) {
 		pthread_mutex_lock(&p->lock);
-		*useless = take_useless(p, clock_mono() - p->config.idle_time);
+		*useless = take_useless(p, clock_mono());
 		p->tidying += *useless != NULL;
 		pthread_mutex_unlock(&p->lock);
 		if (*useless)

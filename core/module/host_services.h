@@ -17,6 +17,9 @@ struct ost_pool *host_pool_new(struct ost_instance *, const struct ost_pool_conf
 void host_pool_free(struct ost_pool *);
 void *host_pool_take(struct ost_pool *, int64_t deadline, bool *fresh, struct ost_why *);
 void host_pool_give(struct ost_pool *, void *connection, enum ost_pool_state, const struct ost_why *);
+bool host_addresses(struct ost_instance *, const char *host, struct ost_address *list, size_t max, size_t *count,
+		    int64_t deadline, struct ost_why *);
+int host_connect(struct ost_instance *, const char *host, const char *port, int64_t deadline, struct ost_why *);
 const char *host_answer_value(const struct ost_answer *, size_t *len);
 void host_answer(struct ost_answer *, const char *value, size_t len);
 void host_answer_why(struct ost_answer *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -47,6 +47,10 @@ static uint32_t no_flags(const struct ost_table *table)
 {
 	return 0;
 }
+static const char *no_unsafe(const struct ost_tables *list)
+{
+	return NULL;
+}
 static void no_report(struct ost_delivery *delivery, uint32_t rcpt, const struct ost_report *report)
 {
 	log_warning("a module reports a delivery in a process that makes none");
@@ -89,6 +93,18 @@ static int no_tcp_connect(const char *address, uint16_t port, const char *bind, 
 	host_why(why, "this process makes no connections");
 	return -1;
 }
+static bool no_addresses(const struct cfg_view *view, const char *host, struct ost_address *list, size_t max,
+			 size_t *count, int64_t deadline, struct ost_why *why)
+{
+	*count = 0;
+	return host_why(why, "this process looks up no hosts");
+}
+static int no_connect(const struct cfg_view *view, const char *host, const char *port, int64_t deadline,
+		      struct ost_why *why)
+{
+	host_why(why, "this process makes no connections");
+	return -1;
+}
 static const char *no_field(const struct ost_session *session, const char *name)
 {
 	return NULL;
@@ -114,10 +130,11 @@ static int plain_open(const char *path, struct ost_why *why)
 }
 
 static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup,   no_lookup_address, no_access_search,
-						 no_open_one,	 no_ask,      no_flags };
+						 no_open_one,	 no_ask,      no_flags, no_unsafe };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
 						     no_forward, no_next, no_mark };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
+static const struct mod_connect_ops no_connections = { no_addresses, no_connect };
 static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
 static const struct mod_files_ops plain_files = { plain_open };
 
@@ -126,6 +143,7 @@ static const struct mod_files_ops plain_files = { plain_open };
 static const struct mod_tables_ops *tables = &no_tables;
 static const struct mod_delivery_ops *delivery = &no_delivery;
 static const struct mod_net_ops *net = &no_net;
+static const struct mod_connect_ops *connections = &no_connections;
 static const struct mod_session_ops *session = &no_session;
 static const struct mod_files_ops *files = &plain_files;
 
@@ -140,6 +158,10 @@ void mod_host_set_delivery(const struct mod_delivery_ops *ops)
 void mod_host_set_net(const struct mod_net_ops *ops)
 {
 	net = ops ? ops : &no_net;
+}
+void mod_host_set_connect(const struct mod_connect_ops *ops)
+{
+	connections = ops ? ops : &no_connections;
 }
 void mod_host_set_session(const struct mod_session_ops *ops)
 {
@@ -156,6 +178,11 @@ const struct mod_tables_ops *mod_tables(void)
 const struct mod_files_ops *mod_files(void)
 {
 	return files;
+}
+
+const struct mod_connect_ops *mod_connect(void)
+{
+	return connections;
 }
 
 /* ---- the way through --------------------------------------------------------------------------------------------- */
@@ -281,4 +308,6 @@ const struct ost_host mod_host = {
 	.pool_free = host_pool_free,
 	.pool_take = host_pool_take,
 	.pool_give = host_pool_give,
+	.addresses = host_addresses,
+	.connect = host_connect,
 };

@@ -18,6 +18,7 @@ struct mod_tables_ops { /* core/table */
 	struct ost_table *(*open_one)(const struct cfg_view *, const char *type_name, struct ost_why *);
 	enum ost_found (*ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*flags)(const struct ost_table *);
+	const char *(*unsafe)(const struct ost_tables *);
 };
 struct mod_delivery_ops { /* core/deliver */
 	void (*report)(struct ost_delivery *, uint32_t rcpt, const struct ost_report *);
@@ -34,6 +35,11 @@ struct mod_net_ops { /* core/net */
 				     size_t max, size_t *count, int64_t deadline, struct ost_why *);
 	int (*tcp_connect)(const char *address, uint16_t port, const char *bind, int64_t deadline, struct ost_why *);
 };
+struct mod_connect_ops { /* core/net */
+	bool (*addresses)(const struct cfg_view *, const char *host, struct ost_address *list, size_t max, size_t *count,
+			  int64_t deadline, struct ost_why *);
+	int (*connect)(const struct cfg_view *, const char *host, const char *port, int64_t deadline, struct ost_why *);
+};
 struct mod_session_ops { /* core/smtpd */
 	const char *(*session_field)(const struct ost_session *, const char *name);
 	void (*reply)(struct ost_session *, int code, const char *dsn, const char *text);
@@ -47,11 +53,13 @@ struct mod_files_ops { /* core/process, in a sealed worker: the master opens. De
 void mod_host_set_tables(const struct mod_tables_ops *);
 void mod_host_set_delivery(const struct mod_delivery_ops *);
 void mod_host_set_net(const struct mod_net_ops *);
+void mod_host_set_connect(const struct mod_connect_ops *);
 void mod_host_set_session(const struct mod_session_ops *);
 void mod_host_set_files(const struct mod_files_ops *);
 
 /* What is installed; never NULL: where nothing is, functions that say so. */
 const struct mod_tables_ops *mod_tables(void);
 const struct mod_files_ops *mod_files(void);
+const struct mod_connect_ops *mod_connect(void);
 
 #endif

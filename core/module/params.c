@@ -37,7 +37,9 @@ static bool parse(const struct filling *f, enum cfg_type type, int64_t *value)
 
 static bool fill_number(const struct filling *f)
 {
-	enum cfg_type type = f->param->type == OST_PARAM_TIME ? CFG_TIME : f->param->type == OST_PARAM_SIZE ? CFG_SIZE : CFG_INT;
+	enum cfg_type type = f->param->type == OST_PARAM_TIME   ? CFG_TIME
+			     : f->param->type == OST_PARAM_SIZE ? CFG_SIZE
+								: CFG_INT;
 	return parse(f, type, f->place);
 }
 
@@ -52,7 +54,12 @@ static bool fill_bool(const struct filling *f)
 
 static bool fill_tables(const struct filling *f)
 {
-	*(struct ost_tables **)f->place = mod_tables()->open(f->view, f->text, NULL);
+	struct ost_tables *list = mod_tables()->open(f->view, f->text, NULL);
+	const char *unsafe = f->param->flags & OST_PARAM_SAFE ? mod_tables()->unsafe(list) : NULL;
+	if (unsafe)
+		return why_set(f->why, "parameter %s: %s map is not allowed for security-sensitive data",
+			       f->param->name, unsafe);
+	*(struct ost_tables **)f->place = list;
 	return true; /* a table that cannot be opened answers "try again later" at each use, and says why */
 }
 
@@ -97,13 +104,15 @@ static bool fill_one(struct filling *f, params_source_fn *source, void *ctx, str
 	return !f->text || fillers[p->type](f);
 }
 
-const void *params_fill(const struct ost_ops *ops, const struct cfg_view *view, params_source_fn *source, void *ctx,
-			struct arena *a, struct ost_why *why)
+const void *params_fill(const struct ost_ops *ops, const struct cfg_view *view, params_source_fn *source,
+			void *ctx, struct arena *a, struct ost_why *why)
 {
 	struct ost_why unused;
 	char *config = arena_alloc(a, ops->config_size);
 	for (const struct ost_param *p = ops->params; p && p->name; p++) {
-		struct filling f = { .param = p, .view = view, .place = config + p->offset, .why = why ? why : &unused };
+		struct filling f = {
+			.param = p, .view = view, .place = config + p->offset, .why = why ? why : &unused
+		};
 		if (!fill_one(&f, source, ctx, a))
 			return NULL;
 	}

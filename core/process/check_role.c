@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "config/dict.h"
+#include "module/hosts.h"
 #include "module/module.h"
 #include "process/check_maps.h"
 #include "process/roles.h"
@@ -43,6 +44,34 @@ static void tell_module(void *ctx, const struct mod_report *r)
 		return;
 	snprintf(text, sizeof text, "%s: module %s: %s", r->line->where, r->line->name, r->why.text);
 	tell(w, is_needed(w->config, r->line) ? FINDING_FATAL : FINDING_WARNING, text);
+}
+
+/* A list of tables that decides on local users and files must not hold an unsafe one. */
+static void check_safe(struct worker *w, const struct cfg_view *view, const char *param)
+{
+	char text[600];
+	const char *spec = cfg_lookup(view, param);
+	const char *unsafe = spec ? mod_tables()->unsafe(mod_tables()->open(view, spec, NULL)) : NULL;
+	if (!unsafe)
+		return;
+	snprintf(text, sizeof text, "%s: %s: %s map is not allowed for security-sensitive data",
+		 cfg_where(view, param), param, unsafe);
+	tell(w, FINDING_FATAL, text);
+}
+
+/* The same for all parameters of a transport, for each line of master.cf that it serves. */
+static void check_safe_tables(void *ctx, const struct mod_report *r)
+{
+	struct worker *w = ctx;
+	const struct service *const *list;
+	size_t n = config_services(w->config, &list);
+	const struct ost_provide *p =
+		r->ok && r->line->kind == OST_KIND_TRANSPORT ? r->descriptor->provides : NULL;
+	for (; p && p->kind != OST_KIND_END; p++)
+		for (const struct ost_param *param = p->ops->params; param && param->name; param++)
+			for (size_t i = 0; i < n && param->flags & OST_PARAM_SAFE; i++)
+				if (strcmp(list[i]->command, r->line->name) == 0)
+					check_safe(w, list[i]->view, param->name);
 }
 
 /* Notes the names of a module's parameters in a struct dict. */
@@ -97,6 +126,7 @@ static bool check_prepare(struct worker *w, struct ost_why *why)
 	mod_survey(tell_module, w);
 	check_names(w);
 	check_maps(w->config, tell, w);
+	mod_survey(check_safe_tables, w);
 	check_roles(w);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "module/answer.h"
 #include "module/enter.h"
 #include "module/hosts.h"
+#include "net/lookup.h"
 #include "table/maps.h"
 
 static const struct maps *to_maps(const struct ost_tables *tables)
@@ -109,10 +110,21 @@ static uint32_t flags_of(const struct ost_table *table)
 	return table_flags((const struct table *)(const void *)table);
 }
 
+static const char *unsafe_of(const struct ost_tables *tables)
+{
+	const struct maps *m = to_maps(tables);
+	for (size_t i = 0; m && i < m->count; i++)
+		if (table_flags(m->tables[i]) & OST_TABLE_UNSAFE)
+			return table_name(m->tables[i]);
+	return NULL;
+}
+
 static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search,
-					   open_one,    ask,    flags_of };
+					   open_one,    ask,    flags_of,       unsafe_of };
+static const struct mod_connect_ops connections = { net_addresses, net_connect };
 
 void table_init(void)
 {
 	mod_host_set_tables(&ops);
+	mod_host_set_connect(&connections);
 }

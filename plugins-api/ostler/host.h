@@ -22,6 +22,10 @@ struct ost_mx {           /* one server of a destination, in the order to try */
 	bool ipv6;
 };
 
+struct ost_address {
+	char text[64]; /* numeric: "192.0.2.1", "2001:db8::1", "fe80::1%eth0" */
+};
+
 /* For host->mail_servers(). */
 #define OST_SERVERS_MX      0x1u /* mail exchangers; without: the host's own addresses */
 #define OST_SERVERS_NATIVE  0x2u /* addresses by the system's ways (hosts file …), too */
@@ -135,6 +139,16 @@ struct ost_host {
 	void *(*pool_take)(struct ost_pool *, int64_t deadline, bool *fresh, struct ost_why *);
 	/* why: the reason of OST_POOL_FAILED, for the log and for those who are refused meanwhile; else NULL. */
 	void (*pool_give)(struct ost_pool *, void *connection, enum ost_pool_state, const struct ost_why *why);
+
+	/* ---- hosts (since 1.2), in every process that opens tables ------------------------------------------------------- */
+	/* The numeric addresses of a host, by the system's ways (hosts file, name service, DNS), those of inet_protocols
+	 * alone, in the order to try: at least one, at most max, or false with the reason. A numeric address, with or without
+	 * brackets, is its own answer. Unlike getaddrinfo() it keeps the deadline. For libraries that connect by themselves. */
+	bool (*addresses)(struct ost_instance *, const char *host, struct ost_address *list, size_t max, size_t *count,
+			  int64_t deadline, struct ost_why *);
+	/* Connects to a host, trying all of its addresses; port: a number or a name of services(5). A host that starts with a
+	 * slash is a socket of the file system, and has no port. A non-blocking descriptor, or -1 with the reason. */
+	int (*connect)(struct ost_instance *, const char *host, const char *port, int64_t deadline, struct ost_why *);
 };
 
 #endif

@@ -42,6 +42,7 @@ enum ost_param_type {
 #define OST_PARAM_REQUIRED 0x1u /* open() without it is an error */
 #define OST_PARAM_SECRET   0x2u /* never logged or shown */
 #define OST_PARAM_FILE     0x4u /* names a file that the core opens before privileges go: host->file_open() */
+#define OST_PARAM_SAFE     0x8u /* tables that decide on local users and files: an OST_TABLE_UNSAFE one is an error (since 1.2) */
 
 struct ost_param {
 	const char *name; /* in main.cf, or in the table's own .cf file */

@@ -31,6 +31,7 @@ struct ost_pool_config {
 	/* A new connection to servers[i], before the deadline (host->now()), or NULL with the reason. */
 	void *(*connect)(void *ctx, size_t i, int64_t deadline, struct ost_why *);
 	void (*disconnect)(void *ctx, void *connection); /* should not wait */
+	int64_t life_time;      /* microseconds after which even a connection that is in use is not kept; 0: no end */
 };
 
 enum ost_pool_state {

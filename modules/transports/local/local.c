@@ -23,7 +23,7 @@ struct local { /* an instance; constant after open() */
 
 #define AT(member, kind) OST_PARAM_AT(struct local_config, member, OST_PARAM_##kind)
 static const struct ost_param params[] = {
-	{ .name = "alias_maps", AT(aliases, TABLES), .defval = "hash:/etc/aliases",
+	{ .name = "alias_maps", AT(aliases, TABLES), .flags = OST_PARAM_SAFE, .defval = "hash:/etc/aliases",
 	  .help = "Alias tables that recipients are looked up in." },
 	{ .name = "mydestination", AT(domains, STRING), .help = "Domains delivered here." },
 	{ .name = "myorigin", AT(origin, STRING), .help = "The domain of addresses without one." },

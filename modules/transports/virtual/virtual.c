@@ -27,10 +27,10 @@ struct virtual { /* an instance; constant after open() */
 static const struct ost_param params[] = {
 	{ .name = "virtual_mailbox_base", AT(base, STRING), .defval = "",
 	  .help = "The folder that all virtual mailboxes are in." },
-	{ .name = "virtual_mailbox_maps", AT(mailboxes, TABLES), .defval = "",
+	{ .name = "virtual_mailbox_maps", AT(mailboxes, TABLES), .flags = OST_PARAM_SAFE, .defval = "",
 	  .help = "Mailbox paths below virtual_mailbox_base; with a slash at the end a Maildir." },
-	{ .name = "virtual_uid_maps", AT(uids, TABLES), .defval = "", .help = "User ids of virtual mailboxes." },
-	{ .name = "virtual_gid_maps", AT(gids, TABLES), .defval = "", .help = "Group ids of virtual mailboxes." },
+	{ .name = "virtual_uid_maps", AT(uids, TABLES), .flags = OST_PARAM_SAFE, .defval = "", .help = "User ids of virtual mailboxes." },
+	{ .name = "virtual_gid_maps", AT(gids, TABLES), .flags = OST_PARAM_SAFE, .defval = "", .help = "Group ids of virtual mailboxes." },
 	{ .name = "virtual_minimum_uid", AT(minimum_uid, INT), .defval = "100", .min = 1, .max = UINT32_MAX,
 	  .help = "The lowest user id that virtual_uid_maps may answer." },
 	USERFILE_PARAMS(struct virtual_config, mailbox, "virtual_mailbox_limit", "virtual_mailbox_lock"),

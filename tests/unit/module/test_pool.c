@@ -145,6 +145,27 @@ static void a_connection_is_kept(void **state)
 	mod_host.pool_free(p);
 }
 
+static void a_connection_that_is_too_old_is_not_kept(void **state)
+{
+	(void)state;
+	static const struct ost_pool_server list[] = { { "only", 0 } };
+	struct ost_pool_config config = { .size = sizeof config, .servers = list, .count = 1, .life_time = CLOCK_SECOND / 50,
+					  .connect = connect_to, .disconnect = disconnect_from };
+	struct ost_why why = { "" };
+	struct ost_pool *p = mod_host.pool_new(mod_handle(instance), &config, &why);
+	bool fresh = false;
+	int *one = take(p, &fresh);
+	mod_host.pool_give(p, one, OST_POOL_GOOD, NULL);
+	one = take(p, &fresh);
+	usleep(40 * 1000);
+	mod_host.pool_give(p, one, OST_POOL_GOOD, NULL);
+	assert_int_equal(atomic_load(&closed), 1);
+	one = take(p, &fresh);
+	assert_true(fresh);
+	mod_host.pool_give(p, one, OST_POOL_GOOD, NULL);
+	mod_host.pool_free(p);
+}
+
 static void what_the_server_has_closed_is_closed_with_its_sisters(void **state)
 {
 	(void)state;
@@ -332,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_connection_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_connection_that_is_too_old_is_not_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_server_has_closed_is_closed_with_its_sisters, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_best_server_that_can_be_reached_is_taken, setup,
