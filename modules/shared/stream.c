@@ -19,6 +19,7 @@ void stream_init(struct stream *s, int fd, int64_t (*now)(void))
 	s->fd = fd;
 	s->now = now;
 	s->at = s->len = 0;
+	s->nul = false;
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
@@ -82,6 +83,7 @@ enum stream_state stream_line(struct stream *s, char **line, size_t *len, int64_
 			*end = '\0';
 			*line = start;
 			*len = (size_t)(end - start);
+			s->nul = memchr(start, '\0', *len) != NULL;
 			for (char *p = start; (p = memchr(p, '\0', (size_t)(end - p)));)
 				*p = '?';
 			return STREAM_OK;
@@ -91,6 +93,22 @@ enum stream_state stream_line(struct stream *s, char **line, size_t *len, int64_
 		if (state != STREAM_OK)
 			return state;
 	}
+}
+
+enum stream_state stream_bytes(struct stream *s, void *p, size_t n, int64_t deadline)
+{
+	char *to = p;
+	while (n > 0) {
+		size_t here = s->len - s->at < n ? s->len - s->at : n;
+		memcpy(to, s->in + s->at, here);
+		s->at += here;
+		to += here;
+		n -= here;
+		enum stream_state state = n > 0 ? fill(s, deadline) : STREAM_OK;
+		if (state != STREAM_OK)
+			return state;
+	}
+	return STREAM_OK;
 }
 
 enum stream_state stream_write(struct stream *s, const void *p, size_t n, int64_t limit, bool idle)

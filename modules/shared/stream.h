@@ -21,6 +21,7 @@ struct stream {
 	int fd; /* -1: closed */
 	int64_t (*now)(void);
 	size_t at, len; /* unread bytes: in[at] … in[len - 1] */
+	bool nul;       /* the last line had NUL bytes */
 	char in[STREAM_BUFFER];
 };
 
@@ -29,6 +30,8 @@ void stream_init(struct stream *, int fd, int64_t (*now)(void));
 void stream_close(struct stream *);
 /* The next line without its LF or CRLF, in the stream's buffer: terminated, valid until the next call. NUL bytes become '?'. */
 enum stream_state stream_line(struct stream *, char **line, size_t *len, int64_t deadline);
+/* Just n bytes, whatever they are. */
+enum stream_state stream_bytes(struct stream *, void *p, size_t n, int64_t deadline);
 /* Writes all. With idle, `limit` is the longest time without progress; else it is the deadline of the whole. */
 enum stream_state stream_write(struct stream *, const void *p, size_t n, int64_t limit, bool idle);
 static inline bool stream_unread(const struct stream *s)

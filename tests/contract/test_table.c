@@ -8,10 +8,12 @@
 #include "tests/contract/index.h"
 #include "tests/contract/table.h"
 #include "tests/support/fixture.h"
+#include "tests/support/peer.h"
 
 static struct fixture fix;
 static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160],
-	broken_hash[160];
+	broken_hash[160], tcp_spec[64], socketmap_spec[64];
+static struct peer *tcp_server, *socketmap_server;
 
 static const struct ost_table_ops *find(const char *type)
 {
@@ -64,10 +66,21 @@ static void make_files(void)
 	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
 }
 
+/* The servers behind the specs. */
+static void start_servers(void)
+{
+	tcp_server = peer_start("127.0.0.1", 0, peer_serve_tcp_table, NULL);
+	snprintf(tcp_spec, sizeof tcp_spec, "tcp:127.0.0.1:%u", (unsigned)peer_port(tcp_server));
+	socketmap_server = peer_start("127.0.0.1", 0, peer_serve_socketmap, NULL);
+	snprintf(socketmap_spec, sizeof socketmap_spec, "socketmap:inet:127.0.0.1:%u:map",
+		 (unsigned)peer_port(socketmap_server));
+}
+
 int main(void)
 {
 	fixture_open(&fix, "", NULL);
 	make_files();
+	start_servers();
 	struct table_case cases[] = {
 		{ .type = "hash", .spec = hash_spec, .key = "known", .value = "1", .broken = broken_hash, .change = change_hash, .changed_key = "other",
 		  .changed_value = "2" },
@@ -81,6 +94,8 @@ int main(void)
 		  .changed_key = "other one", .changed_value = "< one>" },
 		{ .type = "cidr", .spec = cidr_spec, .key = "192.0.2.1", .value = "net", .broken = "cidr:/nonexistent/file", .change = change_cidr,
 		  .changed_key = "2001:db8::1", .changed_value = "doc" },
+		{ .type = "tcp", .spec = tcp_spec, .key = "known", .value = "1", .broken = "tcp:nowhere" },
+		{ .type = "socketmap", .spec = socketmap_spec, .key = "known", .value = "1", .broken = "socketmap:nowhere:map" },
 		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];
@@ -93,5 +108,7 @@ int main(void)
 	}
 	int failures = _cmocka_run_group_tests("tables", tests, n, NULL, NULL);
 	fixture_close(&fix);
+	peer_stop(&tcp_server);
+	peer_stop(&socketmap_server);
 	return failures;
 }
