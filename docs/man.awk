@@ -24,6 +24,13 @@ function typed(s) {
 	return s
 }
 
+# Where a long piece of it may go on in the next line.
+function breakable(s) {
+	if (length(s) > SHORT)
+		gsub(/[\/@?&]+/, "&\\:", s)
+	return s
+}
+
 # A line that starts with a dot or a quote is no request.
 function guarded(s) {
 	return s ~ /^[.']/ ? "\\&" s : s
@@ -66,7 +73,7 @@ function text(s,    out, n) {
 		n = index(s, "`")
 		if (n == 0)
 			die("a ` without its end in this line")
-		out = out "\\fB" typed(substr(s, 1, n - 1)) "\\fR"
+		out = out "\\fB" breakable(typed(substr(s, 1, n - 1))) "\\fR"
 		s = substr(s, n + 1)
 	}
 	return out marked(s)
@@ -150,27 +157,41 @@ function table_row(s,    cells, n, i) {
 	}
 }
 
-# A cell that is filled is a block of text.
-function cell_text(s, filled) {
-	return filled ? "T{\n" s "\nT}" : s
+# Columns of short cells are as wide as these; the others share what is left of a line.
+function set_widths(    i, left, wide) {
+	left = LINE - GAP * (columns - 1)
+	wide = 0
+	for (i = 1; i <= columns; i++) {
+		filled[i] = width[i] > SHORT
+		wide += filled[i]
+		left -= filled[i] ? 0 : width[i]
+	}
+	for (i = 1; wide && i <= columns; i++)
+		if (filled[i])
+			width[i] = left > 16 * wide ? int(left / wide) : 16
 }
 
-function write_table(    r, i, line, format, empty) {
+# The format of a row, each column with this letter.
+function row_format(letter,    i, line) {
+	line = ""
+	for (i = 1; i <= columns; i++)
+		line = line (i > 1 ? " " : "") letter (filled[i] ? "w(" width[i] "n)" : "")
+	return line
+}
+
+function write_table(    r, i, line, empty) {
 	start_paragraph()
-	print ".TS"
-	format = line = ""
-	for (i = 1; i <= columns; i++) {
-		format = format (i > 1 ? " " : "") "lb" (width[i] > 40 ? "x" : "")
-		line = line (i > 1 ? " " : "") "l" (width[i] > 40 ? "x" : "")
-	}
+	set_widths()
 	empty = 1
 	for (i = 1; i <= columns; i++)
 		empty = empty && cell[1, i] == ""
-	print empty ? line "." : format "\n" line "."
+	print ".TS\n" (empty ? "" : row_format("lb") "\n") row_format("l") "."
 	for (r = empty ? 2 : 1; r <= rows; r++) {
 		line = ""
-		for (i = 1; i <= columns; i++)
-			line = line (i > 1 ? "\t" : "") cell_text(guarded(text(cell[r, i])), width[i] > 40)
+		for (i = 1; i <= columns; i++) {
+			line = line (i > 1 ? "\t" : "")
+			line = line (filled[i] ? "T{\n.ad l\n" guarded(text(cell[r, i])) "\nT}" : guarded(text(cell[r, i])))
+		}
 		print line
 	}
 	print ".TE"
@@ -190,6 +211,7 @@ function page_title(s) {
 	gsub(/`/, "", s)
 	# Without a date: the same source makes the same page.
 	printf ".TH \"%s\" %s \"\" Ostler \"%s\"\n", toupper(page), section, title
+	print ".ad l\n.nh" # ragged, and no word that may be typed is broken
 	print ".SH NAME\n" typed(page) " \\- " plain(s)
 }
 
@@ -262,6 +284,12 @@ function take(s, following,    code) {
 		running_text(s)
 	if (s !~ /^[ \t]*$/)
 		blank = 0
+}
+
+BEGIN {
+	LINE = 70  # of a page, without its margin
+	GAP = 3    # between columns
+	SHORT = 24 # a longer cell is filled
 }
 
 { line[NR] = $0 }
