@@ -93,6 +93,23 @@ enum stream_state stream_line(struct stream *s, char **line, size_t *len, int64_
 	}
 }
 
+enum stream_state stream_take(struct stream *s, void *to, size_t n, int64_t deadline)
+{
+	char *at = to;
+	for (;;) {
+		size_t have = s->len - s->at, part = have < n ? have : n;
+		memcpy(at, s->in + s->at, part);
+		s->at += part;
+		at += part;
+		n -= part;
+		if (n == 0)
+			return STREAM_OK;
+		enum stream_state state = fill(s, deadline);
+		if (state != STREAM_OK)
+			return state;
+	}
+}
+
 enum stream_state stream_write(struct stream *s, const void *p, size_t n, int64_t limit, bool idle)
 {
 	const char *from = p;

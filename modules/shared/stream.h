@@ -29,6 +29,8 @@ void stream_init(struct stream *, int fd, int64_t (*now)(void));
 void stream_close(struct stream *);
 /* The next line without its LF or CRLF, in the stream's buffer: terminated, valid until the next call. NUL bytes become '?'. */
 enum stream_state stream_line(struct stream *, char **line, size_t *len, int64_t deadline);
+/* Exactly n bytes, whatever they are. */
+enum stream_state stream_take(struct stream *, void *to, size_t n, int64_t deadline);
 /* Writes all. With idle, `limit` is the longest time without progress; else it is the deadline of the whole. */
 enum stream_state stream_write(struct stream *, const void *p, size_t n, int64_t limit, bool idle);
 static inline bool stream_unread(const struct stream *s)
