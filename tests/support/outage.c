@@ -31,7 +31,8 @@ static void *keep_asking(void *arg)
 		struct lookup found;
 		arena_reset(a);
 		enum ost_found result = table_lookup(o->table, a, o->key, strlen(o->key), &found);
-		bool right = o->value ? result == OST_FOUND && strcmp(found.value, o->value) == 0 : result == OST_NOTFOUND;
+		bool right = o->value ? result == OST_FOUND && strcmp(found.value, o->value) == 0
+				      : result == OST_NOTFOUND;
 		atomic_fetch_add(right ? &o->right : result == OST_TEMPFAIL ? &o->again : &o->wrong, 1);
 		usleep(result == OST_TEMPFAIL ? 10000 : 1000);
 	}
@@ -49,8 +50,8 @@ static void wait_for_only(atomic_uint *wanted, atomic_uint *other, int seconds)
 		if (atomic_load(wanted) > had && atomic_load(other) == others)
 			return;
 		if (clock_mono() > until)
-			fail_msg("after %d seconds: %u more of those that are expected, %u of the others", seconds,
-				 atomic_load(wanted) - had, atomic_load(other) - others);
+			fail_msg("after %d seconds: %u more of those that are expected, %u of the others",
+				 seconds, atomic_load(wanted) - had, atomic_load(other) - others);
 	}
 }
 

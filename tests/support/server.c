@@ -117,7 +117,7 @@ bool server_asks(const char *path, const char *text, const char *answer)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (want > sizeof got || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || !send_all(fd, text))
 		give_up("cannot be told", path);
-	for (ssize_t n = 1; n > 0 && have < want; have += n > 0 ? (size_t)n : 0)
+	for (ssize_t n = 1; n > 0 && have<want; have += n> 0 ? (size_t)n : 0)
 		n = read(fd, got + have, want - have);
 	close(fd);
 	return have == want && memcmp(got, answer, want) == 0;
@@ -137,7 +137,9 @@ int server_silent(const char *path, int *port)
 	int fd = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (path)
 		un = address_of(path);
-	if (bind(fd, path ? (struct sockaddr *)&un : (struct sockaddr *)&in, path ? sizeof un : sizeof in) < 0 || listen(fd, 100) < 0)
+	if (bind(fd, path ? (struct sockaddr *)&un : (struct sockaddr *)&in, path ? sizeof un : sizeof in) <
+		    0 ||
+	    listen(fd, 100) < 0)
 		give_up("cannot listen", path ? path : "127.0.0.1");
 	if (!path && getsockname(fd, (struct sockaddr *)&in, &len) == 0)
 		*port = ntohs(in.sin_port);

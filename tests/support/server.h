@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Real servers for tests: a program that is started on a UNIX socket of the test's folder, killed and started again. It ends with
- * the test. */
+ * Real servers for tests: a program that is started on a UNIX socket of the test's folder, killed and started
+ * again. It ends with the test. */
 #ifndef SUPPORT_SERVER_H
 #define SUPPORT_SERVER_H
 
@@ -21,11 +21,13 @@ void server_start(struct server *);
 void server_kill(struct server *); /* with SIGKILL */
 /* Runs a program to its end; ends the test program unless it succeeds. */
 void server_run(const char *const argv[]);
-/* Sends the text to a server's socket, and takes an answer of so many bytes; ends the test program unless it is this one. */
-bool server_asks(const char *socket, const char *text, const char *answer); /* the same, answers whether it is this one */
+/* Sends the text to a server's socket, and takes an answer of so many bytes; ends the test program unless it
+ * is this one. */
+bool server_asks(const char *socket, const char *text,
+		 const char *answer); /* the same, answers whether it is this one */
 void server_tell(const char *socket, const char *text, const char *answer);
-/* A socket at that path, or in memory of the kernel alone on a port of 127.0.0.1, that takes connections and never answers: its
- * descriptor. path NULL: *port is set. */
+/* A socket at that path, or in memory of the kernel alone on a port of 127.0.0.1, that takes connections and
+ * never answers: its descriptor. path NULL: *port is set. */
 int server_silent(const char *path, int *port);
 
 #endif

@@ -19,30 +19,30 @@ static struct timeval time_left(const struct ost_host *host, int64_t deadline)
 	return (struct timeval){ .tv_sec = left / 1000000, .tv_usec = left % 1000000 };
 }
 
-int connection_await(const struct ost_host *host, LDAP *ld, int request, int all, int64_t deadline,
-		     LDAPMessage **answer)
+int connection_await(struct link *link, int request, int all, LDAPMessage **answer)
 {
-	struct timeval left = time_left(host, deadline);
+	struct timeval left = time_left(link->host, link->deadline);
 	int error = LDAP_SERVER_DOWN;
 	*answer = NULL;
-	int type = ldap_result(ld, request, all, &left, answer);
+	int type = ldap_result(link->ld, request, all, &left, answer);
 	if (type > 0)
 		return LDAP_SUCCESS;
-	if (type == 0) {
-		ldap_abandon_ext(ld, request, NULL, NULL);
-		return LDAP_TIMEOUT;
+	if (type < 0 && link->host->now() < link->deadline) {
+		ldap_get_option(link->ld, LDAP_OPT_RESULT_CODE, &error);
+		return error == LDAP_SUCCESS ? LDAP_SERVER_DOWN : error;
 	}
-	ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &error);
-	return error == LDAP_SUCCESS ? LDAP_SERVER_DOWN : error;
+	if (type == 0)
+		ldap_abandon_ext(link->ld, request, NULL, NULL);
+	return LDAP_TIMEOUT;
 }
 
 /* What the server answered to one request. */
-static int await_result(const struct ost_host *host, LDAP *ld, int request, int64_t deadline)
+static int await_result(struct link *link, int request)
 {
 	LDAPMessage *answer;
-	int result = LDAP_OTHER, error = connection_await(host, ld, request, LDAP_MSG_ALL, deadline, &answer);
+	int result = LDAP_OTHER, error = connection_await(link, request, LDAP_MSG_ALL, &answer);
 	if (error == LDAP_SUCCESS)
-		error = ldap_parse_result(ld, answer, &result, NULL, NULL, NULL, NULL, 1);
+		error = ldap_parse_result(link->ld, answer, &result, NULL, NULL, NULL, NULL, 1);
 	return error == LDAP_SUCCESS ? result : error;
 }
 
@@ -120,30 +120,30 @@ void connection_unprepare(struct directory *d)
 		sasl_client_done();
 }
 
-static int start_tls(const struct directory *d, LDAP *ld, int64_t deadline)
+static int start_tls(const struct directory *d, struct link *link)
 {
-	int request, error = ldap_start_tls(ld, NULL, NULL, &request);
+	int request, error = ldap_start_tls(link->ld, NULL, NULL, &request);
 	if (error == LDAP_SUCCESS)
-		error = await_result(d->host, ld, request, deadline);
-	return error == LDAP_SUCCESS ? ldap_install_tls(ld) : error;
+		error = await_result(link, request);
+	return error == LDAP_SUCCESS ? ldap_install_tls(link->ld) : error;
 }
 
 /* ---- who we are -------------------------------------------------------------------------------------------------------- */
 
 static _Thread_local bool secret; /* the library may print what it sends */
 
-static int bind_simple(const struct directory *d, LDAP *ld, int64_t deadline)
+static int bind_simple(const struct directory *d, struct link *link)
 {
 	char *password = strdup(d->c->bind_pw);
 	struct berval credentials = { .bv_val = password, .bv_len = password ? strlen(password) : 0 };
 	int request, error = LDAP_NO_MEMORY;
 	if (password)
-		error = ldap_sasl_bind(ld, d->c->bind_dn, LDAP_SASL_SIMPLE, &credentials, NULL, NULL,
+		error = ldap_sasl_bind(link->ld, d->c->bind_dn, LDAP_SASL_SIMPLE, &credentials, NULL, NULL,
 				       &request);
 	if (password)
 		explicit_bzero(password, credentials.bv_len);
 	free(password);
-	return error == LDAP_SUCCESS ? await_result(d->host, ld, request, deadline) : error;
+	return error == LDAP_SUCCESS ? await_result(link, request) : error;
 }
 
 /* Answers what a mechanism wants to know. */
@@ -166,72 +166,61 @@ static int interact(LDAP *ld, unsigned flags, void *ctx, void *questions)
 	return LDAP_SUCCESS;
 }
 
-static int bind_sasl(const struct directory *d, LDAP *ld, int64_t deadline)
+static int bind_sasl(const struct directory *d, struct link *link)
 {
 	LDAPMessage *answer = NULL;
-	const char *mechanism = NULL, *dn = *d->c->bind_dn ? d->c->bind_dn : NULL;
+	const char *mechanism = NULL;
 	const char *mechanisms = *d->c->sasl_mechs ? d->c->sasl_mechs : NULL;
 	char properties[64];
 	int request, error;
 	snprintf(properties, sizeof properties, "minssf=%" PRId64, d->c->sasl_minssf);
-	error = d->c->sasl_minssf ? ldap_set_option(ld, LDAP_OPT_X_SASL_SECPROPS, properties)
+	error = d->c->sasl_minssf ? ldap_set_option(link->ld, LDAP_OPT_X_SASL_SECPROPS, properties)
 				  : LDAP_OPT_SUCCESS;
 	if (error != LDAP_OPT_SUCCESS)
 		return LDAP_PARAM_ERROR;
 	do {
-		error = ldap_sasl_interactive_bind(ld, dn, mechanisms, NULL, NULL, LDAP_SASL_QUIET, interact,
-						   (void *)(uintptr_t)d->c, answer, &mechanism, &request);
+		error = ldap_sasl_interactive_bind(link->ld, NULL, mechanisms, NULL, NULL, LDAP_SASL_QUIET,
+						   interact, (void *)(uintptr_t)d->c, answer, &mechanism,
+						   &request);
 		ldap_msgfree(answer);
 		answer = NULL;
 		if (error != LDAP_SASL_BIND_IN_PROGRESS)
 			return error;
-		error = connection_await(d->host, ld, request, LDAP_MSG_ALL, deadline, &answer);
+		error = connection_await(link, request, LDAP_MSG_ALL, &answer);
 	} while (error == LDAP_SUCCESS);
 	ldap_msgfree(answer);
 	return error;
 }
 
-static int bind_none(const struct directory *d, LDAP *ld, int64_t deadline)
+static int bind_none(const struct directory *d, struct link *link)
 {
 	(void)d;
-	(void)ld;
-	(void)deadline;
+	(void)link;
 	return LDAP_SUCCESS;
 }
 
-static int bind_as(const struct directory *d, LDAP *ld, int64_t deadline)
+static int bind_as(const struct directory *d, struct link *link)
 {
-	static int (*const how[])(const struct directory *, LDAP *, int64_t) = {
+	static int (*const how[])(const struct directory *, struct link *) = {
 		[BIND_NONE] = bind_none,
 		[BIND_SIMPLE] = bind_simple,
 		[BIND_SASL] = bind_sasl,
 	};
 	secret = true;
-	int error = how[d->bind](d, ld, deadline);
+	int error = how[d->bind](d, link);
 	secret = false;
 	return error;
 }
 
 /* ---- a connection ------------------------------------------------------------------------------------------------------ */
 
-/* What the server or the TLS library said beside the number, if anything. */
-static void *failed(const struct directory *d, LDAP *ld, const char *step, int error, struct ost_why *why)
-{
-	char *more = NULL;
-	ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
-	d->host->why(why, "%s: %s%s%s", step, ldap_err2string(error), more && *more ? ": " : "",
-		     more ? more : "");
-	ldap_memfree(more);
-	ldap_unbind_ext(ld, NULL, NULL);
-	return NULL;
-}
-
-static void set_options(const struct directory *d, LDAP *ld, int64_t deadline)
+static void set_options(const struct directory *d, struct link *link)
 {
 	const struct directory_config *c = d->c;
+	LDAP *ld = link->ld;
 	int version = (int)c->version, dereference = (int)c->dereference;
 	int demand = c->tls_require_cert ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
-	struct timeval left = time_left(d->host, deadline);
+	struct timeval left = time_left(link->host, link->deadline);
 	ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
 	ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &left);
 	ldap_set_option(ld, LDAP_OPT_TIMEOUT, &left);
@@ -243,33 +232,66 @@ static void set_options(const struct directory *d, LDAP *ld, int64_t deadline)
 	ldap_set_option(ld, LDAP_OPT_X_TLS_CTX, d->tls);
 }
 
+static int set_up(const struct directory *d, struct link *link, const char *url, const char **step)
+{
+	*step = "connect";
+	int error = ldap_initialize(&link->ld, url);
+	if (error != LDAP_SUCCESS)
+		return error;
+	set_options(d, link);
+	link_guard(link);
+	error = ldap_connect(link->ld);
+	if (error == LDAP_SUCCESS && d->c->start_tls && !is_ldaps(url)) {
+		*step = "STARTTLS";
+		error = start_tls(d, link);
+	}
+	if (error != LDAP_SUCCESS)
+		return error;
+	*step = d->bind == BIND_SASL ? "SASL bind" : "bind";
+	return bind_as(d, link);
+}
+
+/* What the server or the TLS library said beside the number, if anything. */
+static void tell(const struct link *link, const char *step, int error, struct ost_why *why)
+{
+	char *more = NULL;
+	bool late = link->host->now() >= link->deadline;
+	if (link->ld)
+		ldap_get_option(link->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+	link->host->why(why, "%s: %s%s%s", step, ldap_err2string(late ? LDAP_TIMEOUT : error),
+			more && *more ? ": " : "", more ? more : "");
+	ldap_memfree(more);
+}
+
 void *connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *why)
 {
 	const struct directory *d = directory;
-	const char *url = d->servers.urls[server];
-	LDAP *ld = NULL;
-	int64_t limit = d->host->now() + d->c->timeout;
-	limit = limit < deadline ? limit : deadline;
-	int error = ldap_initialize(&ld, url);
-	if (error != LDAP_SUCCESS) {
-		d->host->why(why, "%s", ldap_err2string(error));
+	struct link *link = calloc(1, sizeof *link);
+	const char *step;
+	if (!link) {
+		d->host->why(why, "out of memory");
 		return NULL;
 	}
-	set_options(d, ld, limit);
-	error = ldap_connect(ld);
-	if (error != LDAP_SUCCESS)
-		return failed(d, ld, "connect", error, why);
-	if (d->c->start_tls && !is_ldaps(url) && (error = start_tls(d, ld, limit)) != LDAP_SUCCESS)
-		return failed(d, ld, "STARTTLS", error, why);
-	if ((error = bind_as(d, ld, limit)) != LDAP_SUCCESS)
-		return failed(d, ld, d->bind == BIND_SASL ? "SASL bind" : "bind", error, why);
-	return ld;
+	link->host = d->host;
+	link->deadline = d->host->now() + d->c->timeout;
+	if (link->deadline > deadline)
+		link->deadline = deadline;
+	int error = set_up(d, link, d->servers.urls[server], &step);
+	if (error == LDAP_SUCCESS)
+		return link;
+	tell(link, step, error, why);
+	connection_close(directory, link);
+	return NULL;
 }
 
 void connection_close(void *directory, void *connection)
 {
+	struct link *link = connection;
 	(void)directory;
-	ldap_unbind_ext(connection, NULL, NULL);
+	link->deadline = link->host->now(); /* no waiting for a good-bye */
+	if (link->ld)
+		ldap_unbind_ext(link->ld, NULL, NULL);
+	free(link);
 }
 
 /* ---- debuglevel -------------------------------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ char **attributes_select(const struct attributes *, char **of_url);
 /* For expansion_of_key(): a value in a filter (RFC 4515), in a distinguished name (RFC 4514). */
 void quote_for_filter(void *ctx, struct text_buf *, const char *text, size_t len);
 void quote_for_dn(void *ctx, struct text_buf *, const char *text, size_t len);
-/* May a directory be asked for it? Its texts are UTF-8. */
+/* The texts of a directory are UTF-8: it is not asked for others, and its values must be. */
 bool quote_is_utf8(const char *text, size_t len);
 
 /* ---- servers and connections (servers.c, connection.c) ---------------------------------------------------------------- */
@@ -89,23 +89,31 @@ struct directory {
 	struct domain_list *domains;
 };
 
+struct link { /* a connection */
+	const struct ost_host *host;
+	LDAP *ld;
+	int64_t deadline; /* of what is done with it now */
+	struct ldap_conncb callbacks;
+};
+/* No read or write of it goes beyond its deadline (io.c). */
+void link_guard(struct link *);
+
 /* Reads certificates, loads what the library loads later otherwise. */
 bool connection_prepare(struct directory *, struct ost_why *);
 void connection_unprepare(struct directory *);
 void *connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *);
-void connection_close(void *directory, void *connection);
+void connection_close(void *directory, void *link);
 /* What the library says in debuglevel, without what it says about passwords. */
 void connection_debug(const struct ost_host *, int64_t level);
-/* The answer to one request, before the deadline; else it is abandoned, and the result is LDAP_TIMEOUT. all:
- * LDAP_MSG_ALL, _ONE. */
-int connection_await(const struct ost_host *, LDAP *, int request, int all, int64_t deadline,
-		     LDAPMessage **answer);
+/* The answer to one request, before the link's deadline; else it is abandoned, and the result is
+ * LDAP_TIMEOUT. all: LDAP_MSG_ALL, _ONE. */
+int connection_await(struct link *, int request, int all, LDAPMessage **answer);
 
 /* ---- searching (search.c, values.c) ------------------------------------------------------------------------------------ */
 
 struct lookup_state { /* one lookup */
 	struct directory *d;
-	LDAP *ld;
+	struct link *link;
 	const struct expansion_key *key;
 	struct expansion_result result;
 	int64_t deadline;

@@ -243,8 +243,9 @@ static bool ask(struct lookup_state *s, const char *base, const char *filter, bo
 		values_collect(s, &found);
 	else if (result == LDAP_SERVER_DOWN && !fresh)
 		return search_free(&found), false;
-	else
-		search_failed(s, result, s->d->servers.urls[0]);
+	else if (result != LDAP_NO_SUCH_OBJECT ||
+		 !expansion_varies(s->d->base)) /* a base of the key's own may be missing */
+		search_failed(s, result, base);
 	search_free(&found);
 	return true;
 }
@@ -255,8 +256,8 @@ static void ask_pool(struct lookup_state *s, const char *base, const char *filte
 	struct ost_pool *pool = s->d->pool;
 	bool fresh = false, learnt = false;
 	for (int tries = 0; tries < 2 && !learnt; tries++) {
-		s->ld = host->pool_take(pool, s->deadline, &fresh, &s->why);
-		if (!s->ld) {
+		s->link = host->pool_take(pool, s->deadline, &fresh, &s->why);
+		if (!s->link) {
 			s->failed = true;
 			return;
 		}
@@ -264,7 +265,7 @@ static void ask_pool(struct lookup_state *s, const char *base, const char *filte
 		enum ost_pool_state state = !learnt            ? OST_POOL_STALE
 					    : s->silent_server ? OST_POOL_FAILED
 							       : OST_POOL_GOOD;
-		host->pool_give(pool, s->ld, state, state == OST_POOL_FAILED ? &s->why : NULL);
+		host->pool_give(pool, s->link, state, state == OST_POOL_FAILED ? &s->why : NULL);
 	}
 }
 

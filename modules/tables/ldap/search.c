@@ -22,12 +22,11 @@ static bool keep(struct entries *e, LDAPMessage *message)
 }
 
 /* Entries until the end of the search, whose result it is. */
-static int gather(struct lookup_state *s, int request, int64_t deadline, struct entries *e)
+static int gather(struct lookup_state *s, int request, struct entries *e)
 {
 	for (;;) {
 		LDAPMessage *m;
-		int result = LDAP_OTHER,
-		    error = connection_await(s->d->host, s->ld, request, LDAP_MSG_ONE, deadline, &m);
+		int result = LDAP_OTHER, error = connection_await(s->link, request, LDAP_MSG_ONE, &m);
 		if (error != LDAP_SUCCESS)
 			return error;
 		switch (ldap_msgtype(m)) {
@@ -35,10 +34,10 @@ static int gather(struct lookup_state *s, int request, int64_t deadline, struct 
 			if (keep(e, m))
 				continue;
 			ldap_msgfree(m);
-			ldap_abandon_ext(s->ld, request, NULL, NULL);
+			ldap_abandon_ext(s->link->ld, request, NULL, NULL);
 			return LDAP_NO_MEMORY;
 		case LDAP_RES_SEARCH_RESULT:
-			error = ldap_parse_result(s->ld, m, &result, NULL, NULL, NULL, NULL, 1);
+			error = ldap_parse_result(s->link->ld, m, &result, NULL, NULL, NULL, NULL, 1);
 			return error == LDAP_SUCCESS ? result : error;
 		default: /* a reference to another server */
 			ldap_msgfree(m);
@@ -51,12 +50,12 @@ int search_entries(struct lookup_state *s, const char *base, int scope, const ch
 {
 	const struct directory *d = s->d;
 	int64_t deadline = d->host->now() + d->c->timeout;
-	deadline = deadline < s->deadline ? deadline : s->deadline;
+	s->link->deadline = deadline < s->deadline ? deadline : s->deadline;
 	struct timeval seconds = { .tv_sec = d->c->timeout / 1000000 + (d->c->timeout % 1000000 != 0) };
 	int request, limit = d->size_limit > INT_MAX ? INT_MAX : (int)d->size_limit;
-	int error = ldap_search_ext(s->ld, base, scope, filter, attributes, 0, NULL, NULL, &seconds, limit,
-				    &request);
-	return error == LDAP_SUCCESS ? gather(s, request, deadline, e) : error;
+	int error = ldap_search_ext(s->link->ld, base, scope, filter, attributes, 0, NULL, NULL, &seconds,
+				    limit, &request);
+	return error == LDAP_SUCCESS ? gather(s, request, e) : error;
 }
 
 void search_free(struct entries *e)

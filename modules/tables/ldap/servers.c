@@ -13,18 +13,27 @@ static bool has_port(const char *host)
 	return strchr(bracket ? bracket : host, ':') != NULL;
 }
 
+static bool is_url(const char *text)
+{
+	LDAPURLDesc *url = NULL;
+	bool ok = ldap_url_parse(text, &url) == LDAP_URL_SUCCESS;
+	if (ok)
+		ldap_free_urldesc(url);
+	return ok;
+}
+
 /* NULL: no memory, or no server. */
 static char *to_url(const char *word, int64_t port)
 {
 	char *url = NULL;
 	int n;
 	if (strstr(word, "://"))
-		return ldap_is_ldap_url(word) ? strdup(word) : NULL;
-	if (has_port(word))
+		n = asprintf(&url, "%s", word);
+	else if (has_port(word))
 		n = asprintf(&url, "ldap://%s", word);
 	else
 		n = asprintf(&url, "ldap://%s:%" PRId64, word, port);
-	if (n >= 0 && ldap_is_ldap_url(url))
+	if (n >= 0 && is_url(url))
 		return url;
 	if (n >= 0)
 		free(url);

@@ -21,7 +21,7 @@ static bool has_values(const struct lookup_state *s, LDAPMessage *entry, enum at
 	for (size_t i = 0; i < a->count; i++) {
 		if (a->kinds[i] != kind)
 			continue;
-		struct berval **values = ldap_get_values_len(s->ld, entry, a->names[i]);
+		struct berval **values = ldap_get_values_len(s->link->ld, entry, a->names[i]);
 		bool any = ldap_count_values_len(values) > 0;
 		ldap_value_free_len(values);
 		if (any)
@@ -102,13 +102,13 @@ static bool next_attribute(struct lookup_state *s, struct level *l)
 	const struct attributes *a = &s->d->attributes;
 	char *name;
 	while (l->entry &&
-	       (name = l->position ? ldap_next_attribute(s->ld, l->entry, l->position)
-				   : ldap_first_attribute(s->ld, l->entry, &l->position)) != NULL) {
+	       (name = l->position ? ldap_next_attribute(s->link->ld, l->entry, l->position)
+				   : ldap_first_attribute(s->link->ld, l->entry, &l->position)) != NULL) {
 		size_t at = attributes_find(a, name);
 		bool wanted = at < a->count && counts(l->kind, a->kinds[at]);
 		if (wanted) {
 			l->of = a->kinds[at];
-			l->values = ldap_get_values_len(s->ld, l->entry, name);
+			l->values = ldap_get_values_len(s->link->ld, l->entry, name);
 			l->value = 0;
 		}
 		ldap_memfree(name);
@@ -139,6 +139,11 @@ static const struct berval *next_value(struct lookup_state *s, struct level *l)
 static void add_value(struct lookup_state *s, const struct berval *value)
 {
 	size_t len = strnlen(value->bv_val, value->bv_len);
+	if (!quote_is_utf8(value->bv_val, len)) {
+		s->failed = true;
+		s->d->host->why(&s->why, "a value that is not UTF-8, for key: '%.100s'", s->key->whole.text);
+		return;
+	}
 	enum expansion_added added = expansion_add(s->d->format, s->key, value->bv_val, len, &s->result);
 	if (added == EXPANSION_EMPTY)
 		s->d->host->log(s->d->instance, OST_LOG_WARNING,

@@ -29,9 +29,9 @@ static void seed(const char *command, const char *first, const char *second, con
 static int start(void **state)
 {
 	setup(state);
-	if (!server_installed(redis.argv[0]))
-		return -1;
 	fixture_log(&fix);
+	if (!server_installed(redis.argv[0]))
+		return 0;
 	snprintf(redis.socket, sizeof redis.socket, "%s/redis", fix.dir);
 	const char *const args[] = { "--port", "0", "--unixsocket", redis.socket, "--dir", fix.dir,
 				     "--save", "",  "--daemonize",  "no" };
@@ -55,6 +55,14 @@ static int stop(void **state)
 	return teardown(state);
 }
 
+static void need_server(void)
+{
+	if (redis.pid > 0)
+		return;
+	print_message("# skip: %s is not installed\n", redis.argv[0]);
+	skip();
+}
+
 static struct table *table(const char *more)
 {
 	char text[600];
@@ -65,6 +73,7 @@ static struct table *table(const char *more)
 static void values_are_found(void **state)
 {
 	(void)state;
+	need_server();
 	struct table *t = table("");
 	lines_expect(t, a, "joe@x.test", "joe@mailbox.test");
 	lines_expect(t, a, "spaces", "two words, and more");
@@ -97,6 +106,7 @@ static void expect_failure(struct table *t, const char *key, const char *reason)
 static void what_is_no_value_is_a_failure(void **state)
 {
 	(void)state;
+	need_server();
 	struct table *t = table("data_size_limit = 10\n");
 	expect_failure(t, "list", "WRONGTYPE");
 	expect_failure(t, "joe@x.test", "longer than data_size_limit");
@@ -134,6 +144,7 @@ static void bad_parameters_are_refused(void **state)
 static void passwords_are_never_shown(void **state)
 {
 	(void)state;
+	need_server();
 	seed("CONFIG", "SET", "requirepass", "the-right-one");
 	struct table *bad = table("password = a-wrong-secret\n");
 	expect_failure(bad, "joe@x.test", "AUTH: WRONGPASS");
@@ -151,6 +162,7 @@ static void passwords_are_never_shown(void **state)
 static void the_next_server_is_asked(void **state)
 {
 	(void)state;
+	need_server();
 	char text[400];
 	snprintf(text, sizeof text, "hosts = unix:%s/nobody, inet:[127.0.0.1]:1 unix:%s\n", fix.dir,
 		 redis.socket);
@@ -170,6 +182,7 @@ static void a_server_that_is_silent_is_left_alone(void **state)
 static void a_restart_is_survived(void **state)
 {
 	(void)state;
+	need_server();
 	outage_restarts(table("connections = 5\n"), &redis, "joe@x.test", "joe@mailbox.test");
 }
 
