@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "tables/ldap/directory.h"
 
@@ -47,32 +46,38 @@ static ber_slen_t read_some(Sockbuf_IO_Desc *io, void *buf, ber_len_t len)
 	return wait_for(io, POLLIN) ? LBER_SBIOD_READ_NEXT(io, buf, len) : -1;
 }
 
+/* In place of the library's own: a server that has gone is an error, and no signal. */
 static ber_slen_t write_some(Sockbuf_IO_Desc *io, void *buf, ber_len_t len)
 {
-	return wait_for(io, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(io, buf, len) : -1;
+	int fd = -1;
+	ssize_t n = -1;
+	ber_sockbuf_ctrl(io->sbiod_sb, LBER_SB_OPT_GET_FD, &fd);
+	do {
+		if (!wait_for(io, POLLOUT))
+			return -1;
+		n = send(fd, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	return n;
 }
 
+/* The library wants it writable. */
 static Sockbuf_IO layer = {
-	/* the library wants it writable */
-	.sbi_setup = setup,    .sbi_remove = nothing,   .sbi_ctrl = control,
-	.sbi_read = read_some, .sbi_write = write_some, .sbi_close = nothing,
+	.sbi_setup = setup,
+	.sbi_remove = nothing,
+	.sbi_ctrl = control,
+	.sbi_read = read_some,
+	.sbi_write = write_some,
+	.sbi_close = nothing,
 };
 
 /* A socket was connected: the first one, or one to a server that was referred to. */
 static int connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *url, struct sockaddr *to,
 		     struct ldap_conncb *callbacks)
 {
-	struct link *link = callbacks->lc_arg;
-	const struct timeval tick = {
-		.tv_sec = 1
-	}; /* a write that fills the socket's buffer comes back, and is polled for */
-	int fd = -1;
 	(void)ld;
 	(void)url;
 	(void)to;
-	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) > 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick);
-	return ber_sockbuf_add_io(sb, &layer, BELOW_TLS, link);
+	return ber_sockbuf_add_io(sb, &layer, BELOW_TLS, callbacks->lc_arg);
 }
 
 static void disconnected(LDAP *ld, Sockbuf *sb, struct ldap_conncb *callbacks)

@@ -2,6 +2,7 @@
  *
  * The table type `redis`: GET or HGET of a Redis server (or one that speaks its protocol). The key is an
  * argument of its own, never a part of a command. */
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <limits.h>
 #include <poll.h>
@@ -87,13 +88,14 @@ static bool redis_config_check(const void *config, struct ost_why *why)
 
 /* ---- connections: no call waits, but poll() with a deadline -------------------------------------------------------------- */
 
-enum talk { TALK_OK, TALK_LOST, TALK_LATE, TALK_LONG };
+enum talk { TALK_OK, TALK_LOST, TALK_LATE, TALK_LONG, TALK_MEMORY };
 
 static const char *const talk_texts[] = {
 	[TALK_OK] = "no error",
 	[TALK_LOST] = "lost connection",
 	[TALK_LATE] = "no answer in time",
 	[TALK_LONG] = "answer is longer than data_size_limit",
+	[TALK_MEMORY] = "out of memory",
 };
 
 static enum talk await(redisContext *c, short events, int64_t deadline)
@@ -106,18 +108,20 @@ static enum talk await(redisContext *c, short events, int64_t deadline)
 	return poll(&p, 1, milliseconds) == 0 ? TALK_LATE : TALK_OK;
 }
 
-static enum talk send_all(redisContext *c, int64_t deadline)
+/* In place of the library's own: a server that has gone is an error, and no signal. */
+static enum talk send_all(redisContext *c, const char *text, size_t len, int64_t deadline)
 {
-	int done = 0;
-	for (;;) {
-		if (redisBufferWrite(c, &done) != REDIS_OK)
+	while (len > 0) {
+		ssize_t n = send(c->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return TALK_LOST;
-		if (done)
-			return TALK_OK;
-		enum talk t = await(c, POLLOUT, deadline);
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+		enum talk t = len > 0 ? await(c, POLLOUT, deadline) : TALK_OK;
 		if (t != TALK_OK)
 			return t;
 	}
+	return TALK_OK;
 }
 
 static enum talk receive(redisContext *c, size_t most, int64_t deadline, redisReply **reply)
@@ -159,9 +163,12 @@ static struct command command(const char *name, const char *first, const char *s
 static enum talk talk(redisContext *c, struct command cmd, size_t most, int64_t deadline, redisReply **reply)
 {
 	*reply = NULL;
-	if (redisAppendCommandArgv(c, cmd.argc, cmd.argv, cmd.lens) != REDIS_OK)
-		return TALK_LOST;
-	enum talk t = send_all(c, deadline);
+	char *text = NULL;
+	int len = redisFormatCommandArgv(&text, cmd.argc, cmd.argv, cmd.lens);
+	if (len < 0)
+		return TALK_MEMORY;
+	enum talk t = send_all(c, text, (size_t)len, deadline);
+	redisFreeCommand(text);
 	return t == TALK_OK ? receive(c, most, deadline, reply) : t;
 }
 
