@@ -88,6 +88,18 @@ void server_kill(struct server *s)
 	s->pid = 0;
 }
 
+void server_freeze(struct server *s)
+{
+	kill(s->pid, SIGSTOP);
+	if (waitpid(s->pid, NULL, WUNTRACED) != s->pid)
+		give_up("does not stop", s->argv[0]);
+}
+
+void server_unfreeze(struct server *s)
+{
+	kill(s->pid, SIGCONT);
+}
+
 void server_run(const char *const argv[])
 {
 	int status = 0;

@@ -18,7 +18,9 @@ struct server {
 bool server_installed(const char *program); /* is it there to be executed? */
 /* Starts it and waits until it accepts; ends the test program when it does not. */
 void server_start(struct server *);
-void server_kill(struct server *); /* with SIGKILL */
+void server_kill(struct server *);     /* with SIGKILL */
+void server_freeze(struct server *);   /* from now on it does nothing */
+void server_unfreeze(struct server *); /* goes on */
 /* Runs a program to its end; ends the test program unless it succeeds. */
 void server_run(const char *const argv[]);
 /* Sends the text to a server's socket, and takes an answer of so many bytes; ends the test program unless it

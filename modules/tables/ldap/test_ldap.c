@@ -2,7 +2,6 @@
  * ldap: lists and quoting, and against a real slapd: parameters, passwords, servers that are silent or gone.
  * What it answers is compared with Postfix's answers in tests/e2e/test_directory_oracle.py. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -296,10 +295,10 @@ static void a_server_that_falls_silent_is_no_answer(void **state)
 	need_slapd();
 	struct table *t = table("timeout = 1\n");
 	lines_expect(t, a, "jane@x.test", "jane@mail.test,jane2@mail.test");
-	kill(slapd.pid, SIGSTOP);
+	server_freeze(&slapd);
 	expect_failure(t, "jane@x.test", "Timed out");
 	expect_failure(t, "nobody", "Timed out");
-	kill(slapd.pid, SIGCONT);
+	server_unfreeze(&slapd);
 }
 
 static void the_next_server_is_asked(void **state)

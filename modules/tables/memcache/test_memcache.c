@@ -2,7 +2,6 @@
  * memcache against a real server: values, keys that cannot be, the backup, and what happens while the server
  * is away. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -251,10 +250,10 @@ static void a_server_that_falls_silent_is_no_answer(void **state)
 	store(&one, "k", "v");
 	struct table *t = table("timeout = 1\nmax_try = 1\n");
 	lines_expect(t, a, "k", "v");
-	kill(one.pid, SIGSTOP);
+	server_freeze(&one);
 	expect_failure(t, "k", "no answer in time");
 	expect_failure(t, "nobody", "no answer in time");
-	kill(one.pid, SIGCONT);
+	server_unfreeze(&one);
 }
 
 /* After a restart nothing is there. */

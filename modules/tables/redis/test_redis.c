@@ -179,6 +179,19 @@ static void a_server_that_is_silent_is_left_alone(void **state)
 	close(fd);
 }
 
+/* The one that was there, and stops in the middle: never "not found". */
+static void a_server_that_falls_silent_is_no_answer(void **state)
+{
+	(void)state;
+	need_server();
+	struct table *t = table("timeout = 1\n");
+	lines_expect(t, a, "joe@x.test", "joe@mailbox.test");
+	server_freeze(&redis);
+	expect_failure(t, "joe@x.test", "no answer in time");
+	expect_failure(t, "nobody", "no answer in time");
+	server_unfreeze(&redis);
+}
+
 static void a_restart_is_survived(void **state)
 {
 	(void)state;
@@ -195,6 +208,7 @@ int main(void)
 		cmocka_unit_test(passwords_are_never_shown),
 		cmocka_unit_test(the_next_server_is_asked),
 		cmocka_unit_test(a_server_that_is_silent_is_left_alone),
+		cmocka_unit_test(a_server_that_falls_silent_is_no_answer),
 		cmocka_unit_test(a_restart_is_survived),
 	};
 	return cmocka_run_group_tests_name("redis", tests, start, stop);
