@@ -44,7 +44,7 @@ static bool add_words(struct attributes *a, const char *text, enum attribute_kin
 	return true;
 }
 
-bool attributes_parse(struct attributes *a, const char *const lists[ATTRIBUTE_KINDS])
+bool directory_attributes_parse(struct attributes *a, const char *const lists[ATTRIBUTE_KINDS])
 {
 	size_t most = 0;
 	for (int i = 0; i < ATTRIBUTE_KINDS; i++)
@@ -58,7 +58,7 @@ bool attributes_parse(struct attributes *a, const char *const lists[ATTRIBUTE_KI
 	return ok;
 }
 
-void attributes_free(struct attributes *a)
+void directory_attributes_free(struct attributes *a)
 {
 	for (size_t i = 0; i < a->count; i++)
 		free(a->names[i]);
@@ -74,7 +74,7 @@ static bool is_subtype(const char *name, const char *of)
 	return strncasecmp(name, of, len) == 0 && (name[len] == '\0' || name[len] == ';');
 }
 
-size_t attributes_find(const struct attributes *a, const char *name)
+size_t directory_attributes_find(const struct attributes *a, const char *name)
 {
 	size_t i = 0;
 	while (i < a->count && !is_subtype(name, a->names[i]))
@@ -82,7 +82,7 @@ size_t attributes_find(const struct attributes *a, const char *name)
 	return i;
 }
 
-char **attributes_select(const struct attributes *a, char **of_url)
+char **directory_attributes_select(const struct attributes *a, char **of_url)
 {
 	size_t urls = 0, n = 0;
 	while (of_url && of_url[urls])

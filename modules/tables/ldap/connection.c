@@ -19,7 +19,7 @@ static struct timeval time_left(const struct ost_host *host, int64_t deadline)
 	return (struct timeval){ .tv_sec = left / 1000000, .tv_usec = left % 1000000 };
 }
 
-int connection_await(struct link *link, int request, int all, LDAPMessage **answer)
+int directory_connection_await(struct link *link, int request, int all, LDAPMessage **answer)
 {
 	struct timeval left = time_left(link->host, link->deadline);
 	int error = LDAP_SERVER_DOWN;
@@ -40,7 +40,7 @@ int connection_await(struct link *link, int request, int all, LDAPMessage **answ
 static int await_result(struct link *link, int request)
 {
 	LDAPMessage *answer;
-	int result = LDAP_OTHER, error = connection_await(link, request, LDAP_MSG_ALL, &answer);
+	int result = LDAP_OTHER, error = directory_connection_await(link, request, LDAP_MSG_ALL, &answer);
 	if (error == LDAP_SUCCESS)
 		error = ldap_parse_result(link->ld, answer, &result, NULL, NULL, NULL, NULL, 1);
 	return error == LDAP_SUCCESS ? result : error;
@@ -93,7 +93,7 @@ static bool prepare_tls(struct directory *d, LDAP *ld, struct ost_why *why)
 	return true;
 }
 
-bool connection_prepare(struct directory *d, struct ost_why *why)
+bool directory_connection_prepare(struct directory *d, struct ost_why *why)
 {
 	LDAP *ld = NULL;
 	int error = ldap_initialize(&ld, d->servers.urls[0]);
@@ -107,7 +107,7 @@ bool connection_prepare(struct directory *d, struct ost_why *why)
 	return ok;
 }
 
-void connection_unprepare(struct directory *d)
+void directory_connection_unprepare(struct directory *d)
 {
 	LDAP *ld = NULL;
 	if (d->tls && ldap_initialize(&ld, d->servers.urls[0]) == LDAP_SUCCESS) {
@@ -186,7 +186,7 @@ static int bind_sasl(const struct directory *d, struct link *link)
 		answer = NULL;
 		if (error != LDAP_SASL_BIND_IN_PROGRESS)
 			return error;
-		error = connection_await(link, request, LDAP_MSG_ALL, &answer);
+		error = directory_connection_await(link, request, LDAP_MSG_ALL, &answer);
 	} while (error == LDAP_SUCCESS);
 	ldap_msgfree(answer);
 	return error;
@@ -239,7 +239,7 @@ static int set_up(const struct directory *d, struct link *link, const char *url,
 	if (error != LDAP_SUCCESS)
 		return error;
 	set_options(d, link);
-	link_guard(link);
+	directory_link_guard(link);
 	error = ldap_connect(link->ld);
 	if (error == LDAP_SUCCESS && d->c->start_tls && !is_ldaps(url)) {
 		*step = "STARTTLS";
@@ -263,7 +263,7 @@ static void tell(const struct link *link, const char *step, int error, struct os
 	ldap_memfree(more);
 }
 
-void *connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *why)
+void *directory_connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *why)
 {
 	const struct directory *d = directory;
 	struct link *link = calloc(1, sizeof *link);
@@ -280,11 +280,11 @@ void *connection_open(void *directory, size_t server, int64_t deadline, struct o
 	if (error == LDAP_SUCCESS)
 		return link;
 	tell(link, step, error, why);
-	connection_close(directory, link);
+	directory_connection_close(directory, link);
 	return NULL;
 }
 
-void connection_close(void *directory, void *connection)
+void directory_connection_close(void *directory, void *connection)
 {
 	struct link *link = connection;
 	(void)directory;
@@ -304,7 +304,7 @@ static void print(const char *text)
 		debug_host->log(NULL, OST_LOG_INFO, "libldap: %s", text);
 }
 
-void connection_debug(const struct ost_host *host, int64_t level)
+void directory_connection_debug(const struct ost_host *host, int64_t level)
 {
 	enum { SHOWS_BYTES = 0x0002 | 0x0010 }; /* packets, BER: passwords are among them */
 	int old = 0, wanted = (int)level & ~SHOWS_BYTES;

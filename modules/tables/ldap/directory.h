@@ -44,22 +44,22 @@ struct attributes {   /* in the order of their kinds; what stands in two lists i
 };
 
 /* The lists, with commas or white space between names, by kind. False: no memory. */
-bool attributes_parse(struct attributes *, const char *const lists[ATTRIBUTE_KINDS]);
-void attributes_free(struct attributes *);
+bool directory_attributes_parse(struct attributes *, const char *const lists[ATTRIBUTE_KINDS]);
+void directory_attributes_free(struct attributes *);
 /* The place of an attribute that an entry has, which may be a subtype ("mail;lang-en" of "mail"); count: not
  * asked for. */
-size_t attributes_find(const struct attributes *, const char *name);
+size_t directory_attributes_find(const struct attributes *, const char *name);
 /* Those that an LDAP URL selects: NULL for all. Free it with free(); the names are the URL's and the table's.
  * NULL: no memory. */
-char **attributes_select(const struct attributes *, char **of_url);
+char **directory_attributes_select(const struct attributes *, char **of_url);
 
 /* ---- quoting (quote.c) ----------------------------------------------------------------------------------------------- */
 
 /* For expansion_of_key(): a value in a filter (RFC 4515), in a distinguished name (RFC 4514). */
-void quote_for_filter(void *ctx, struct text_buf *, const char *text, size_t len);
-void quote_for_dn(void *ctx, struct text_buf *, const char *text, size_t len);
+void directory_quote_for_filter(void *ctx, struct text_buf *, const char *text, size_t len);
+void directory_quote_for_dn(void *ctx, struct text_buf *, const char *text, size_t len);
 /* The texts of a directory are UTF-8: it is not asked for others, and its values must be. */
-bool quote_is_utf8(const char *text, size_t len);
+bool directory_quote_is_utf8(const char *text, size_t len);
 
 /* ---- servers and connections (servers.c, connection.c) ---------------------------------------------------------------- */
 
@@ -68,8 +68,9 @@ struct servers {
 	size_t count;
 };
 /* Hosts, hosts with a port, LDAP URLs. False: flaw says which one makes no sense. */
-bool servers_parse(struct servers *, const char *server_host, int64_t server_port, struct expansion_flaw *);
-void servers_free(struct servers *);
+bool directory_servers_parse(struct servers *, const char *server_host, int64_t server_port,
+			     struct expansion_flaw *);
+void directory_servers_free(struct servers *);
 
 enum bind_how { BIND_NONE, BIND_SIMPLE, BIND_SASL };
 
@@ -96,18 +97,18 @@ struct link { /* a connection */
 	struct ldap_conncb callbacks;
 };
 /* No read or write of it goes beyond its deadline (io.c). */
-void link_guard(struct link *);
+void directory_link_guard(struct link *);
 
 /* Reads certificates, loads what the library loads later otherwise. */
-bool connection_prepare(struct directory *, struct ost_why *);
-void connection_unprepare(struct directory *);
-void *connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *);
-void connection_close(void *directory, void *link);
+bool directory_connection_prepare(struct directory *, struct ost_why *);
+void directory_connection_unprepare(struct directory *);
+void *directory_connection_open(void *directory, size_t server, int64_t deadline, struct ost_why *);
+void directory_connection_close(void *directory, void *link);
 /* What the library says in debuglevel, without what it says about passwords. */
-void connection_debug(const struct ost_host *, int64_t level);
+void directory_connection_debug(const struct ost_host *, int64_t level);
 /* The answer to one request, before the link's deadline; else it is abandoned, and the result is
  * LDAP_TIMEOUT. all: LDAP_MSG_ALL, _ONE. */
-int connection_await(struct link *, int request, int all, LDAPMessage **answer);
+int directory_connection_await(struct link *, int request, int all, LDAPMessage **answer);
 
 /* ---- searching (search.c, values.c) ------------------------------------------------------------------------------------ */
 
@@ -129,12 +130,12 @@ struct entries {
 };
 
 /* One search; the result is LDAP_SUCCESS or what the library or server says. Free the entries in any case. */
-int search_entries(struct lookup_state *, const char *base, int scope, const char *filter, char **attributes,
-		   struct entries *);
-void search_free(struct entries *);
+int directory_search_entries(struct lookup_state *, const char *base, int scope, const char *filter,
+			     char **attributes, struct entries *);
+void directory_search_free(struct entries *);
 /* Notes that the lookup has failed. */
-void search_failed(struct lookup_state *, int result, const char *what);
+void directory_search_failed(struct lookup_state *, int result, const char *what);
 /* Adds what entries hold, and what they refer to. They are taken away. */
-void values_collect(struct lookup_state *, struct entries *);
+void directory_values_collect(struct lookup_state *, struct entries *);
 
 #endif

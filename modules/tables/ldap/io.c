@@ -87,7 +87,7 @@ static void disconnected(LDAP *ld, Sockbuf *sb, struct ldap_conncb *callbacks)
 	(void)callbacks;
 }
 
-void link_guard(struct link *link)
+void directory_link_guard(struct link *link)
 {
 	link->callbacks = (struct ldap_conncb){ .lc_add = connected, .lc_del = disconnected, .lc_arg = link };
 	ldap_set_option(link->ld, LDAP_OPT_CONNECT_CB, &link->callbacks);

@@ -169,9 +169,9 @@ static bool parse_lists(struct directory *d, struct ost_why *why)
 		[ATTRIBUTE_SPECIAL] = c->special_result_attribute,
 	};
 	struct expansion_flaw flaw = { "" };
-	if (!attributes_parse(&d->attributes, lists))
+	if (!directory_attributes_parse(&d->attributes, lists))
 		return host->why(why, "out of memory");
-	if (!servers_parse(&d->servers, c->server_host, c->server_port, &flaw))
+	if (!directory_servers_parse(&d->servers, c->server_host, c->server_port, &flaw))
 		return host->why(why, "%s", flaw.text);
 	return domain_list_open(host, d->instance, c->domain, &d->domains, why);
 }
@@ -190,8 +190,8 @@ static bool make_pool(struct directory *d, struct ost_why *why)
 		.count = d->servers.count,
 		.connect_time = d->c->timeout,
 		.ctx = d,
-		.connect = connection_open,
-		.disconnect = connection_close,
+		.connect = directory_connection_open,
+		.disconnect = directory_connection_close,
 	};
 	d->pool = host->pool_new(d->instance, &config, why);
 	free(list);
@@ -203,13 +203,13 @@ static void ldap_close(void *self)
 	struct directory *d = self;
 	host->pool_free(d->pool);
 	if (d->servers.count > 0)
-		connection_unprepare(d);
+		directory_connection_unprepare(d);
 	domain_list_close(d->domains);
 	expansion_free(d->base);
 	expansion_free(d->filter);
 	expansion_free(d->format);
-	attributes_free(&d->attributes);
-	servers_free(&d->servers);
+	directory_attributes_free(&d->attributes);
+	directory_servers_free(&d->servers);
 	free(d);
 }
 
@@ -224,9 +224,10 @@ static bool ldap_open(struct ost_instance *instance, const void *config, void **
 	d->scope = meaning_of(scopes, c->scope);
 	d->size_limit = c->size_limit < 0 ? c->expansion_limit : c->size_limit;
 	warn_of_obsolete(instance, c);
-	connection_debug(host, c->debuglevel);
+	directory_connection_debug(host, c->debuglevel);
 	*self = d;
-	if (parse_patterns(d, why) && parse_lists(d, why) && connection_prepare(d, why) && make_pool(d, why))
+	if (parse_patterns(d, why) && parse_lists(d, why) && directory_connection_prepare(d, why) &&
+	    make_pool(d, why))
 		return true;
 	ldap_close(d);
 	return false;
@@ -238,15 +239,15 @@ static bool ldap_open(struct ost_instance *instance, const void *config, void **
 static bool ask(struct lookup_state *s, const char *base, const char *filter, bool fresh)
 {
 	struct entries found = { 0 };
-	int result = search_entries(s, base, s->d->scope, filter, s->d->attributes.names, &found);
+	int result = directory_search_entries(s, base, s->d->scope, filter, s->d->attributes.names, &found);
 	if (result == LDAP_SUCCESS)
-		values_collect(s, &found);
+		directory_values_collect(s, &found);
 	else if (result == LDAP_SERVER_DOWN && !fresh)
-		return search_free(&found), false;
+		return directory_search_free(&found), false;
 	else if (result != LDAP_NO_SUCH_OBJECT ||
 		 !expansion_varies(s->d->base)) /* a base of the key's own may be missing */
-		search_failed(s, result, base);
-	search_free(&found);
+		directory_search_failed(s, result, base);
+	directory_search_free(&found);
 	return true;
 }
 
@@ -286,7 +287,7 @@ static enum ost_found ldap_lookup(void *self, const struct ost_query *query, str
 	struct directory *d = self;
 	struct expansion_key key;
 	if (!expansion_split(&d->needs, query->key, query->klen, &key) ||
-	    !quote_is_utf8(query->key, query->klen))
+	    !directory_quote_is_utf8(query->key, query->klen))
 		return OST_NOTFOUND;
 	enum ost_found found = domain_list_has(host, d->domains, &key, query->deadline, answer);
 	if (found != OST_FOUND)
@@ -294,8 +295,8 @@ static enum ost_found ldap_lookup(void *self, const struct ost_query *query, str
 	struct text_buf base = { 0 }, filter = { 0 };
 	struct lookup_state s = { .d = d, .key = &key, .deadline = query->deadline };
 	s.result.limit = d->c->expansion_limit;
-	expansion_of_key(d->base, &key, quote_for_dn, NULL, &base);
-	expansion_of_key(d->filter, &key, quote_for_filter, NULL, &filter);
+	expansion_of_key(d->base, &key, directory_quote_for_dn, NULL, &base);
+	expansion_of_key(d->filter, &key, directory_quote_for_filter, NULL, &filter);
 	if (base.spoilt || filter.spoilt) {
 		s.failed = true;
 		host->why(&s.why, "the query is too long");

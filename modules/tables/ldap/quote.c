@@ -24,13 +24,13 @@ static void quote(struct text_buf *out, const char *text, size_t len, const char
 	}
 }
 
-void quote_for_filter(void *ctx, struct text_buf *out, const char *text, size_t len)
+void directory_quote_for_filter(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
 	(void)ctx;
 	quote(out, text, len, "@.-_+ :/,%'");
 }
 
-void quote_for_dn(void *ctx, struct text_buf *out, const char *text, size_t len)
+void directory_quote_for_dn(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
 	(void)ctx;
 	quote(out, text, len, "@.-_:/%'");
@@ -58,7 +58,7 @@ static size_t character(unsigned char first, unsigned char *low, unsigned char *
 	return 0;
 }
 
-bool quote_is_utf8(const char *text, size_t len)
+bool directory_quote_is_utf8(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + len;
 	while (p < end) {

@@ -26,7 +26,8 @@ static int gather(struct lookup_state *s, int request, struct entries *e)
 {
 	for (;;) {
 		LDAPMessage *m;
-		int result = LDAP_OTHER, error = connection_await(s->link, request, LDAP_MSG_ONE, &m);
+		int result = LDAP_OTHER,
+		    error = directory_connection_await(s->link, request, LDAP_MSG_ONE, &m);
 		if (error != LDAP_SUCCESS)
 			return error;
 		switch (ldap_msgtype(m)) {
@@ -45,8 +46,8 @@ static int gather(struct lookup_state *s, int request, struct entries *e)
 	}
 }
 
-int search_entries(struct lookup_state *s, const char *base, int scope, const char *filter, char **attributes,
-		   struct entries *e)
+int directory_search_entries(struct lookup_state *s, const char *base, int scope, const char *filter,
+			     char **attributes, struct entries *e)
 {
 	const struct directory *d = s->d;
 	int64_t deadline = d->host->now() + d->c->timeout;
@@ -58,7 +59,7 @@ int search_entries(struct lookup_state *s, const char *base, int scope, const ch
 	return error == LDAP_SUCCESS ? gather(s, request, e) : error;
 }
 
-void search_free(struct entries *e)
+void directory_search_free(struct entries *e)
 {
 	for (size_t i = 0; i < e->count; i++)
 		ldap_msgfree(e->list[i]);
@@ -84,7 +85,7 @@ static bool is_silent(int result)
 	}
 }
 
-void search_failed(struct lookup_state *s, int result, const char *what)
+void directory_search_failed(struct lookup_state *s, int result, const char *what)
 {
 	s->failed = true;
 	s->silent_server = is_silent(result);

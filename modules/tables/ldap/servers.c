@@ -40,8 +40,8 @@ static char *to_url(const char *word, int64_t port)
 	return NULL;
 }
 
-bool servers_parse(struct servers *s, const char *server_host, int64_t server_port,
-		   struct expansion_flaw *flaw)
+bool directory_servers_parse(struct servers *s, const char *server_host, int64_t server_port,
+			     struct expansion_flaw *flaw)
 {
 	static const char between[] = ", \t\r\n";
 	char *copy = strdup(server_host), *save = NULL;
@@ -65,7 +65,7 @@ bool servers_parse(struct servers *s, const char *server_host, int64_t server_po
 	return ok;
 }
 
-void servers_free(struct servers *s)
+void directory_servers_free(struct servers *s)
 {
 	for (size_t i = 0; i < s->count; i++)
 		free(s->urls[i]);

@@ -76,15 +76,15 @@ static void keys_are_quoted(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct text_buf filter = { 0 }, dn = { 0 };
-		quote_for_filter(NULL, &filter, cases[i].key, strlen(cases[i].key));
-		quote_for_dn(NULL, &dn, cases[i].key, strlen(cases[i].key));
+		directory_quote_for_filter(NULL, &filter, cases[i].key, strlen(cases[i].key));
+		directory_quote_for_dn(NULL, &dn, cases[i].key, strlen(cases[i].key));
 		assert_string_equal(text_buf_text(&filter), cases[i].filter);
 		assert_string_equal(text_buf_text(&dn), cases[i].dn);
 		text_buf_free(&filter);
 		text_buf_free(&dn);
 	}
 	struct text_buf out = { 0 };
-	quote_for_filter(NULL, &out, "a\0b", 3);
+	directory_quote_for_filter(NULL, &out, "a\0b", 3);
 	assert_string_equal(text_buf_text(&out), "a\\00b");
 	text_buf_free(&out);
 }
@@ -109,9 +109,9 @@ static void utf8_is_recognized(void **state)
 					   "b" };
 	(void)state;
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		assert_true(quote_is_utf8(good[i], strlen(good[i])));
+		assert_true(directory_quote_is_utf8(good[i], strlen(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		if (quote_is_utf8(bad[i], strlen(bad[i])))
+		if (directory_quote_is_utf8(bad[i], strlen(bad[i])))
 			fail_msg("case %zu is taken", i);
 }
 
@@ -130,18 +130,18 @@ static void servers_become_urls(void **state)
 	struct expansion_flaw flaw;
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_true(servers_parse(&s, cases[i].text, 390, &flaw));
+		assert_true(directory_servers_parse(&s, cases[i].text, 390, &flaw));
 		assert_int_equal(s.count, cases[i].second ? 2 : 1);
 		assert_string_equal(s.urls[0], cases[i].first);
 		if (cases[i].second)
 			assert_string_equal(s.urls[1], cases[i].second);
-		servers_free(&s);
+		directory_servers_free(&s);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		flaw.text[0] = '\0';
-		assert_false(servers_parse(&s, bad[i], 390, &flaw));
+		assert_false(directory_servers_parse(&s, bad[i], 390, &flaw));
 		assert_non_null(strstr(flaw.text, "parameter server_host: "));
-		servers_free(&s);
+		directory_servers_free(&s);
 	}
 }
 
@@ -153,27 +153,27 @@ static void attributes_have_kinds(void **state)
 				      [ATTRIBUTE_PLAIN] = "mail drop;lang-en",
 				      [ATTRIBUTE_SPECIAL] = " dn\turl " };
 	struct attributes list;
-	assert_true(attributes_parse(&list, lists));
+	assert_true(directory_attributes_parse(&list, lists));
 	assert_int_equal(list.count, 6);
-	assert_int_equal(list.kinds[attributes_find(&list, "MAIL")], ATTRIBUTE_LEAF);
-	assert_int_equal(list.kinds[attributes_find(&list, "mail;lang-de")], ATTRIBUTE_LEAF);
-	assert_int_equal(list.kinds[attributes_find(&list, "drop;lang-en")], ATTRIBUTE_PLAIN);
-	assert_int_equal(attributes_find(&list, "drop"), 6);
-	assert_int_equal(attributes_find(&list, "mailx"), 6);
-	assert_int_equal(list.kinds[attributes_find(&list, "url")], ATTRIBUTE_SPECIAL);
+	assert_int_equal(list.kinds[directory_attributes_find(&list, "MAIL")], ATTRIBUTE_LEAF);
+	assert_int_equal(list.kinds[directory_attributes_find(&list, "mail;lang-de")], ATTRIBUTE_LEAF);
+	assert_int_equal(list.kinds[directory_attributes_find(&list, "drop;lang-en")], ATTRIBUTE_PLAIN);
+	assert_int_equal(directory_attributes_find(&list, "drop"), 6);
+	assert_int_equal(directory_attributes_find(&list, "mailx"), 6);
+	assert_int_equal(list.kinds[directory_attributes_find(&list, "url")], ATTRIBUTE_SPECIAL);
 	char *of_url[] = { (char[]){ "mail;lang-en" }, (char[]){ "drop" }, (char[]){ "other" },
 			   (char[]){ "dn" }, NULL };
-	char **selected = attributes_select(&list, of_url);
+	char **selected = directory_attributes_select(&list, of_url);
 	assert_string_equal(selected[0], "mail;lang-en");
 	assert_string_equal(selected[1], "drop;lang-en");
 	assert_string_equal(selected[2], "dn");
 	assert_null(selected[3]);
 	free(selected);
-	selected = attributes_select(&list, NULL);
+	selected = directory_attributes_select(&list, NULL);
 	assert_string_equal(selected[5], "url");
 	assert_null(selected[6]);
 	free(selected);
-	attributes_free(&list);
+	directory_attributes_free(&list);
 }
 
 static void bad_parameters_are_refused(void **state)

@@ -61,7 +61,7 @@ static bool push(struct lookup_state *s, struct level **top, struct entries *fou
 {
 	struct level *l = calloc(1, sizeof *l);
 	if (!l) {
-		search_failed(s, LDAP_NO_MEMORY, "an entry's values");
+		directory_search_failed(s, LDAP_NO_MEMORY, "an entry's values");
 		return false;
 	}
 	*l = (struct level){ .above = *top, .found = *found };
@@ -79,7 +79,7 @@ static void pop(struct lookup_state *s, struct level **top)
 	*top = l->above;
 	ldap_value_free_len(l->values);
 	ber_free(l->position, 0);
-	search_free(&l->found);
+	directory_search_free(&l->found);
 	free(l);
 	s->depth--;
 }
@@ -104,7 +104,7 @@ static bool next_attribute(struct lookup_state *s, struct level *l)
 	while (l->entry &&
 	       (name = l->position ? ldap_next_attribute(s->link->ld, l->entry, l->position)
 				   : ldap_first_attribute(s->link->ld, l->entry, &l->position)) != NULL) {
-		size_t at = attributes_find(a, name);
+		size_t at = directory_attributes_find(a, name);
 		bool wanted = at < a->count && counts(l->kind, a->kinds[at]);
 		if (wanted) {
 			l->of = a->kinds[at];
@@ -139,7 +139,7 @@ static const struct berval *next_value(struct lookup_state *s, struct level *l)
 static void add_value(struct lookup_state *s, const struct berval *value)
 {
 	size_t len = strnlen(value->bv_val, value->bv_len);
-	if (!quote_is_utf8(value->bv_val, len)) {
+	if (!directory_quote_is_utf8(value->bv_val, len)) {
 		s->failed = true;
 		s->d->host->why(&s->why, "a value that is not UTF-8, for key: '%.100s'", s->key->whole.text);
 		return;
@@ -160,15 +160,15 @@ static void push_search(struct lookup_state *s, struct level **top, const char *
 			const char *filter, char **attributes)
 {
 	struct entries found = { 0 };
-	int result = search_entries(s, base, scope, filter, attributes, &found);
+	int result = directory_search_entries(s, base, scope, filter, attributes, &found);
 	if (result == LDAP_SUCCESS)
 		push(s, top, &found);
 	else if (result == LDAP_NO_SUCH_OBJECT)
 		s->d->host->log(s->d->instance, OST_LOG_WARNING, "ldap:%s: DN %.200s not found, skipping",
 				s->d->host->instance_name(s->d->instance), base);
 	else
-		search_failed(s, result, base);
-	search_free(&found);
+		directory_search_failed(s, result, base);
+	directory_search_free(&found);
 }
 
 static void push_url(struct lookup_state *s, struct level **top, const char *text)
@@ -182,9 +182,9 @@ static void push_url(struct lookup_state *s, struct level **top, const char *tex
 	int scope = url->lud_scope == LDAP_SCOPE_DEFAULT ? LDAP_SCOPE_BASE : url->lud_scope;
 	const char *base = url->lud_dn ? url->lud_dn : "",
 		   *filter = url->lud_filter ? url->lud_filter : "(objectClass=*)";
-	char **attributes = attributes_select(&s->d->attributes, url->lud_attrs);
+	char **attributes = directory_attributes_select(&s->d->attributes, url->lud_attrs);
 	if (!attributes)
-		search_failed(s, LDAP_NO_MEMORY, "an LDAP URL");
+		directory_search_failed(s, LDAP_NO_MEMORY, "an LDAP URL");
 	else if (attributes[0])
 		push_search(s, top, base, scope, filter, attributes);
 	free(attributes);
@@ -201,7 +201,7 @@ static void follow(struct lookup_state *s, struct level **top, const char *name)
 		push_search(s, top, name, LDAP_SCOPE_BASE, "(objectClass=*)", s->d->attributes.names);
 }
 
-void values_collect(struct lookup_state *s, struct entries *found)
+void directory_values_collect(struct lookup_state *s, struct entries *found)
 {
 	struct level *top = NULL;
 	push(s, &top, found);
