@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #include "base/log.h"
+
+enum { MAPPED_FROM = 1024 * 1024, KEPT_FREE = 2 * 1024 * 1024 };
 
 static atomic_flag said_so = ATOMIC_FLAG_INIT;
 
@@ -17,6 +20,12 @@ static _Noreturn void out_of_memory(void)
 	if (!atomic_flag_test_and_set(&said_so))
 		log_panic("out of memory");
 	abort();
+}
+
+void mem_keep_freed(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
 }
 
 void *mem_alloc(size_t size)

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 #define POOL_MAGIC 0x9001b001u
-enum { STACK_SIZE = 512 * 1024, IDLE_SECONDS = 10 };
+enum { STACK_SIZE = 768 * 1024, IDLE_SECONDS = 10 };
 
 struct pool {
 	unsigned magic;

@@ -89,6 +89,7 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 	syscall(SYS_close_range, CONTROL_FD + 1, ~0U, 0);
 	ignore_signals();
 	catch_crashes();
+	mem_keep_freed();
 	atexit(log_flush); /* a module may call exit() */
 	if (role->flags & ROLE_BATCH)
 		(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });

@@ -35,10 +35,10 @@ void input_keep(struct input *in)
 
 /* Moves the unread bytes to the front of the room, or to memory of their own when they leave too little of it; answers how
  * much may be read behind them. */
-static size_t make_room(struct input *in)
+static size_t make_room(struct input *in, size_t size)
 {
 	size_t left = input_unread(in);
-	if (left + READ_MIN <= INPUT_ROOM) {
+	if (left + READ_MIN <= size) {
 		if (left)
 			memmove(in->room, input_start(in), left);
 		in->data = in->room;
@@ -51,13 +51,13 @@ static size_t make_room(struct input *in)
 	}
 	in->at = 0;
 	in->len = left;
-	return in->data == in->room ? INPUT_ROOM - left : READ_MIN;
+	return in->data == in->room ? size - left : READ_MIN;
 }
 
-enum input_got input_read(struct input *in, int fd, size_t *n)
+enum input_got input_read(struct input *in, int fd, size_t room, size_t *n)
 {
-	assert(in->room);
-	size_t want = make_room(in);
+	assert(in->room && room <= INPUT_ROOM);
+	size_t want = make_room(in, room);
 	ssize_t got;
 	do
 		got = recv(fd, in->data + in->len, want, MSG_DONTWAIT);

@@ -10,7 +10,10 @@
 
 #include "base/buf.h"
 
-enum { INPUT_ROOM = 65536 }; /* what a working thread lends */
+enum {
+	INPUT_ROOM = 256 * 1024, /* what a working thread lends */
+	INPUT_USUAL = 64 * 1024, /* as much of it is used, unless more is asked for: that stays in the processor's cache */
+};
 
 struct input { /* {0}: empty */
 	char *data;      /* in the room, or in kept */
@@ -26,9 +29,9 @@ enum input_got { INPUT_SOME, INPUT_NONE_YET, INPUT_END };
 void input_lend(struct input *, char *room);
 /* The loan ends: what is unread moves to memory of its own. */
 void input_keep(struct input *);
-/* Reads what there is, once, without waiting; within a loan. *n: how many bytes. INPUT_END: the client has closed, or is
- * gone. May move the unread bytes. */
-enum input_got input_read(struct input *, int fd, size_t *n);
+/* Reads what there is, once, without waiting; within a loan. room: INPUT_USUAL, or up to INPUT_ROOM, the most that may be unread
+ * then. *n: how many bytes. INPUT_END: the client has closed, or is gone. May move the unread bytes. */
+enum input_got input_read(struct input *, int fd, size_t room, size_t *n);
 void input_free(struct input *);
 
 static inline size_t input_unread(const struct input *in)

@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "smtpd/restrict.h"
 
+enum { LARGE = 256 * 1024 }; /* a message that is so large already is read in larger pieces */
+
 struct session *session_new(struct server *srv, int fd, const struct sockaddr *from)
 {
 	CHECK_MAGIC(srv, SERVER_MAGIC);
@@ -136,10 +138,10 @@ static enum io flush(struct session *s)
 /* Reads more. A read that took all there was is not tried again before the session has waited. */
 static enum io fill(struct session *s)
 {
-	size_t n;
+	size_t n, room = s->mode == MODE_DATA && s->tx->scan.bytes >= LARGE ? INPUT_ROOM : INPUT_USUAL;
 	if (s->in.drained)
 		return IO_WAIT;
-	switch (input_read(&s->in, s->fd, &n)) {
+	switch (input_read(&s->in, s->fd, room, &n)) {
 	case INPUT_NONE_YET:
 		return IO_WAIT;
 	case INPUT_END:

@@ -9,7 +9,8 @@
 #include "base/magic.h"
 #include "base/mem.h"
 
-enum { FIRST_ROOM = 6 * 1024, FLUSH_AT = 64 * 1024 };
+/* Files are written in whole blocks of this size, at multiples of it: the page cache then keeps them in large pieces. */
+enum { FIRST_ROOM = 6 * 1024, BLOCK = 64 * 1024 };
 
 struct spool_draft *spool_draft_new(struct spool_writer *w)
 {
@@ -52,13 +53,38 @@ static bool over_budget(struct spool_draft *d)
 	return atomic_fetch_add(&s->draft_bytes, more) + more > s->options.memory_budget;
 }
 
+/* Writes `held` bytes of what was held back, and n of p. */
+static bool write_out(struct spool_draft *d, const char *text, size_t held, const char *p, size_t n)
+{
+	if (held + n == 0)
+		return true;
+	if (!file_write(&d->file, text, held, p, n))
+		return false;
+	sum_stream_add(d->sum, text, held);
+	sum_stream_add(d->sum, p, n);
+	return true;
+}
+
+/* Writes the whole blocks that there are now, and holds back the rest. */
+static bool stream(struct spool_draft *d, const char *p, size_t n)
+{
+	struct buf *held = &d->text;
+	if (held->len + n >= BLOCK) {
+		size_t now = n - (held->len + n) % BLOCK; /* what is held back is less than a block */
+		if (!write_out(d, held->data, held->len, p, now))
+			return false;
+		buf_truncate(held, 0);
+		p += now;
+		n -= now;
+	}
+	buf_add(held, p, n);
+	return true;
+}
+
 bool draft_flush(struct spool_draft *d)
 {
-	if (d->text.len == 0)
-		return true;
-	if (!file_write(&d->file, d->text.data, d->text.len))
+	if (!write_out(d, d->text.data, d->text.len, NULL, 0))
 		return false;
-	sum_stream_add(d->sum, d->text.data, d->text.len);
 	buf_truncate(&d->text, 0);
 	return true;
 }
@@ -71,11 +97,12 @@ void draft_to_file(struct spool_draft *d)
 	}
 	d->streaming = true;
 	d->sum = sum_stream_new(d->serial);
-	buf_consume(&d->text, DRAFT_ROOM);
-	if (!draft_flush(d))
+	struct buf memory = d->text;
+	d->text = (struct buf)BUF_INIT;
+	buf_reserve(&d->text, BLOCK);
+	if (!stream(d, memory.data + DRAFT_ROOM, memory.len - DRAFT_ROOM))
 		d->error = errno;
-	buf_free(&d->text);
-	buf_reserve(&d->text, FLUSH_AT);
+	buf_free(&memory);
 	over_budget(d);
 }
 
@@ -86,8 +113,7 @@ void spool_draft_write(struct spool_draft *d, const void *p, size_t n)
 	if (d->error || n == 0)
 		return;
 	if (d->streaming) {
-		buf_add(&d->text, p, n);
-		if (d->text.len >= FLUSH_AT && !draft_flush(d))
+		if (!stream(d, p, n))
 			d->error = errno;
 		return;
 	}

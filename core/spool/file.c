@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "spool/file_wire.h"
 
+enum { SEND_OFF = 1024 * 1024 }; /* streamed content goes to the disk in pieces of this size, while the rest is still coming */
+
 char *file_name(char name[FILE_NAME], uint64_t serial)
 {
 	char id[QUEUE_ID_SIZE];
@@ -44,7 +46,8 @@ static bool create_locked(struct message_file *f)
 bool file_create(struct spool *s, uint64_t serial, int dir, const char *name, struct message_file *f)
 {
 	*f = (struct message_file){
-		.spool = s, .serial = serial, .dir = s->message, .at = FILE_STREAM_AT, .fd = -1
+		.spool = s, .serial = serial, .dir = s->message, .at = FILE_STREAM_AT,
+		.on_its_way = FILE_STREAM_AT, .fd = -1
 	};
 	if (name) {
 		f->dir = dir;
@@ -55,11 +58,19 @@ bool file_create(struct spool *s, uint64_t serial, int dir, const char *name, st
 	return salt_draw(&f->salt) && create_locked(f);
 }
 
-bool file_write(struct message_file *f, const void *p, size_t n)
+bool file_write(struct message_file *f, const void *p, size_t n, const void *q, size_t m)
 {
-	if (!sys_pwrite(&f->spool->sys, f->fd, p, n, f->at))
+	struct iovec iov[] = {
+		{ .iov_base = (void *)(uintptr_t)p, .iov_len = n },
+		{ .iov_base = (void *)(uintptr_t)q, .iov_len = m },
+	};
+	if (!sys_pwritev(&f->spool->sys, f->fd, iov, 2, f->at))
 		return false;
-	f->at += n;
+	f->at += n + m;
+	if (f->at - f->on_its_way >= SEND_OFF) {
+		sys_start_write(f->fd, f->on_its_way, f->at - f->on_its_way);
+		f->on_its_way = f->at;
+	}
 	return true;
 }
 

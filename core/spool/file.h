@@ -24,7 +24,8 @@ struct message_file {
 	int fd;
 	struct sys_identity identity;
 	struct salt salt;
-	uint64_t at; /* while content is streamed: where the next byte goes */
+	uint64_t at; /* while content is streamed: where the next byte goes … */
+	uint64_t on_its_way; /* … and up to where the kernel has been asked to write */
 };
 
 /* "XX/QUEUEID", always of the short form. */
@@ -32,8 +33,8 @@ char *file_name(char name[FILE_NAME], uint64_t serial);
 
 /* Makes the file, empty and locked, under its final name, or under `name` in `dir`. False: errno. */
 bool file_create(struct spool *, uint64_t serial, int dir, const char *name, struct message_file *);
-/* Streams content, from FILE_STREAM_AT on. */
-bool file_write(struct message_file *, const void *p, size_t n);
+/* Streams content, from FILE_STREAM_AT on: these bytes, and then those. */
+bool file_write(struct message_file *, const void *p, size_t n, const void *q, size_t m);
 /* Ends a streamed file: the prefix goes in front of what was written. Not durable yet. */
 bool file_seal(struct message_file *, const char *prefix, uint32_t prefix_len, struct sum content_sum,
 	       const char *body, uint32_t body_len);

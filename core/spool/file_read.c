@@ -13,7 +13,7 @@
 #include "spool/file_wire.h"
 
 #define FILE_MAGIC 0x464d534fu /* "OSMF" */
-enum { FORMAT = 1, FIRST_READ = 16 * 1024, CHECK_CHUNK = 1024 * 1024 };
+enum { FORMAT = 1, FIRST_READ = 16 * 1024, CHECK_CHUNK = 256 * 1024 };
 
 struct wire {
 	uint32_t magic, format;

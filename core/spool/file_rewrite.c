@@ -43,7 +43,7 @@ static bool copy_content(const struct file_view *v, struct message_file *f, stru
 		uint64_t left = v->head.content_len - at;
 		n = left < CHUNK ? left : CHUNK;
 		ok = io_pread_full(v->fd, chunk, (size_t)n, (off_t)(v->content_at + at)) &&
-		     file_write(f, chunk, (size_t)n);
+		     file_write(f, chunk, (size_t)n, NULL, 0);
 		if (ok)
 			sum_stream_add(stream, chunk, (size_t)n);
 	}

@@ -98,6 +98,7 @@ static bool open_folders(struct spool *s, struct ost_why *why)
 struct spool *spool_open(const char *path, const struct spool_options *options, struct ost_why *why)
 {
 	struct spool *s = new_spool(path, options);
+	sum_prepare();
 	bool ok = open_folders(s, why);
 	if (!ok)
 		spool_close(&s);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "spool/sum.h"
 
 #include <endian.h>
@@ -10,6 +12,9 @@
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#ifdef HAVE_XXH_DISPATCH
+#include <xxh_x86dispatch.h>
+#endif
 
 struct sum_stream {
 	XXH3_state_t *state;
@@ -19,6 +24,11 @@ struct sum_stream {
 static struct sum from(XXH128_hash_t h)
 {
 	return (struct sum){ .lo = h.low64, .hi = h.high64 };
+}
+
+void sum_prepare(void)
+{
+	(void)sum_bytes(0, "", 0);
 }
 
 struct sum sum_bytes(uint64_t seed, const void *p, size_t n)

@@ -15,6 +15,8 @@ struct salt {
 	unsigned char bytes[16];
 };
 
+/* Lets the library choose its code for this processor, before there are threads. */
+void sum_prepare(void);
 struct sum sum_bytes(uint64_t seed, const void *p, size_t n);
 struct sum sum_keyed(const struct salt *, const void *p, size_t n);
 static inline bool sum_equal(struct sum a, struct sum b)

@@ -71,6 +71,13 @@ bool sys_pwrite(const struct sys *s, int fd, const void *p, size_t n, uint64_t a
 	return sys_pwritev(s, fd, &iov, 1, at);
 }
 
+void sys_start_write(int fd, uint64_t at, uint64_t len)
+{
+	pool_wait_begin(); /* a disk with a full queue may have it wait */
+	(void)sync_file_range(fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
+	pool_wait_end();
+}
+
 /* A sync waits for the disk: a thread of a pool lets another work meanwhile. */
 static bool synced(const struct sys *s, enum sys_step what, int fd, int (*call)(int))
 {

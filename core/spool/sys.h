@@ -49,6 +49,9 @@ int sys_create(const struct sys *, int dir, const char *name, bool readable);
 bool sys_pwritev(const struct sys *, int fd, struct iovec *iov, int count,
 		 uint64_t at); /* all of it; changes iov */
 bool sys_pwrite(const struct sys *, int fd, const void *p, size_t n, uint64_t at);
+/* Asks the kernel to begin to write what stands there, so that a later sync has less to wait for. That sync alone tells whether it
+ * is durable: this neither waits nor takes note of an error, which is left for the sync to report. */
+void sys_start_write(int fd, uint64_t at, uint64_t len);
 bool sys_datasync(const struct sys *, int fd);
 bool sys_fsync(const struct sys *, int fd);
 bool sys_sync_folder(const struct sys *, int fd);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { END_BLOCK = 256 };
+
 void sink_text_start(struct sink_text *t)
 {
 	t->in_headers = true;
@@ -73,6 +75,31 @@ static size_t whole_lines(const char *bytes, size_t n)
 	return 0;
 }
 
+/* Where the final dot stands ("\r\n.\r\n"), or NULL. Most of a large text is passed over in blocks, which the compiler looks
+ * at many bytes at a time. */
+static const char *find_end(const char *bytes, size_t n)
+{
+	const char *at = bytes;
+
+	for (; n - (size_t)(at - bytes) >= END_BLOCK + 2; at += END_BLOCK) {
+		unsigned char found = 0;
+
+		for (size_t i = 0; i < END_BLOCK; i++)
+			found |= (unsigned char)((at[i] == '\n') & (at[i + 1] == '.') & (at[i + 2] == '\r'));
+		if (found) {
+			const char *from = at > bytes ? at - 1 : at;
+			size_t left = n - (size_t)(from - bytes);
+			const char *end = memmem(from, left < END_BLOCK + 5 ? left : END_BLOCK + 5, "\r\n.\r\n", 5);
+
+			if (end)
+				return end;
+		}
+	}
+	if (at > bytes)
+		at--;
+	return memmem(at, n - (size_t)(at - bytes), "\r\n.\r\n", 5);
+}
+
 size_t sink_text_take(struct sink_text *t, const char *bytes, size_t n, bool *done)
 {
 	const char *end;
@@ -83,7 +110,7 @@ size_t sink_text_take(struct sink_text *t, const char *bytes, size_t n, bool *do
 		*done = true;
 		return 3;
 	}
-	end = memmem(bytes, n, "\r\n.\r\n", 5);
+	end = find_end(bytes, n);
 	if (end) {
 		take_lines(t, bytes, (size_t)(end - bytes) + 2);
 		*done = true;

@@ -15,7 +15,7 @@
 
 #define SINK_RULES_MAX    32
 #define SINK_KEYWORDS_MAX 8
-#define SINK_IN_SIZE      65536
+#define SINK_IN_SIZE      262144
 #define SINK_LINE_MAX     200
 
 /* ---- answers by rule (sink-rules.c) ---- */

@@ -23,6 +23,12 @@ static void reserve(struct text *t, size_t n)
 	t->cap = cap;
 }
 
+void text_reserve_wire(struct text *t, size_t n)
+{
+	if (n > CHUNK)
+		reserve(t, n + n / 32 + 2 * CHUNK);
+}
+
 void text_add(struct text *t, const void *p, size_t n)
 {
 	reserve(t, n);

@@ -136,6 +136,8 @@ void text_add(struct text *, const void *, size_t);
 void text_puts(struct text *, const char *);
 void text_printf(struct text *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_free(struct text *);
+/* Much content: room for what n bytes of it are on the wire, more or less, taken at once. */
+void text_reserve_wire(struct text *, size_t n);
 /* An empty one with the memory of an earlier one; what is given back is kept unless it is large. */
 struct text text_take(struct session *);
 void text_give(struct session *, struct text *);

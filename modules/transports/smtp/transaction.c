@@ -5,7 +5,7 @@
 
 #include "transports/smtp/smtp.h"
 
-enum { GROUP_BYTES = 8 * 1024, PIECE = 64 * 1024, MEMORY_MAX = 1024 * 1024 };
+enum { GROUP_BYTES = 8 * 1024, PIECE = 128 * 1024, MEMORY_MAX = 1024 * 1024 };
 
 enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_DOT };
 
@@ -66,6 +66,7 @@ static void prepare_body(struct talk *t)
 	if (!content || size > MEMORY_MAX)
 		return;
 	struct wire w = new_wire(t->j);
+	text_reserve_wire(&t->body, size);
 	wire_put(&w, &t->body, content, size);
 	t->wire_size = t->body.len;
 	wire_end(&w, &t->body);

@@ -52,11 +52,16 @@ int fixture_teardown(void **state)
 /* Stores a message of `size` bytes of content number `number`, with a prefix or without. */
 enum spool_outcome fixture_store(struct fixture *f, size_t size, unsigned number, const char *prefix)
 {
+	return fixture_store_in_pieces(f, size, number, prefix, 1000);
+}
+
+enum spool_outcome fixture_store_in_pieces(struct fixture *f, size_t size, unsigned number, const char *prefix, size_t piece)
+{
 	struct spool_draft *d = spool_draft_new(f->writer);
 	char *content = mem_alloc(size);
 	fill_content(content, size, number);
-	for (size_t at = 0; at < size; at += 1000)
-		spool_draft_write(d, content + at, size - at < 1000 ? size - at : 1000);
+	for (size_t at = 0; at < size; at += piece)
+		spool_draft_write(d, content + at, size - at < piece ? size - at : piece);
 	if (prefix)
 		spool_draft_prepend(d, prefix, strlen(prefix));
 	free(content);

@@ -22,6 +22,8 @@ void fixture_open(struct fixture *);
 void fixture_close(struct fixture *);
 /* Stores a message of `size` bytes of content number `number`, with a prefix or without. */
 enum spool_outcome fixture_store(struct fixture *, size_t size, unsigned number, const char *prefix);
+/* The same, written in pieces of that many bytes. */
+enum spool_outcome fixture_store_in_pieces(struct fixture *, size_t size, unsigned number, const char *prefix, size_t piece);
 /* The nth ticket that was hinted. */
 struct ticket fixture_ticket(struct fixture *, size_t n);
 /* Fetches by ticket and compares with what fixture_store() made. */

@@ -34,6 +34,22 @@ static void small_and_large_are_stored_whole(void **state)
 	free(endless);
 }
 
+/* Files are written in whole blocks; how the content comes changes nothing. */
+static void pieces_of_any_size_are_stored_whole(void **state)
+{
+	struct fixture *f = *state;
+	static const size_t sizes[] = { 262144, 262145, 327680, 700000, 1500001 };
+	static const size_t pieces[] = { 7, 4096, 65535, 65536, 65537, 131072, 250001, 262144, 2000000 };
+	unsigned n = 0;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		for (size_t k = 0; k < sizeof pieces / sizeof pieces[0]; k++, n++) {
+			const char *prefix = n % 2 ? "Received: from here\n" : NULL;
+			assert_int_equal(fixture_store_in_pieces(f, sizes[i], n, prefix, pieces[k]), SPOOL_STORED);
+			struct ticket t = fixture_ticket(f, n);
+			assert_stored(f, &t, sizes[i], n, prefix);
+		}
+}
+
 static void serials_are_never_given_twice(void **state)
 {
 	struct fixture *f = *state;
@@ -214,6 +230,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(small_and_large_are_stored_whole),
+		TEST(pieces_of_any_size_are_stored_whole),
 		TEST(serials_are_never_given_twice),
 		TEST(a_lost_serial_file_makes_no_serial_come_twice),
 		TEST(a_full_journal_goes_on_in_files),
