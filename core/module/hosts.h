@@ -18,6 +18,7 @@ struct mod_tables_ops { /* core/table */
 	struct ost_table *(*open_one)(const struct cfg_view *, const char *type_name, struct ost_why *);
 	enum ost_found (*ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*flags)(const struct ost_table *);
+	uint64_t (*version)(const struct ost_table *);
 };
 struct mod_delivery_ops { /* core/deliver */
 	void (*report)(struct ost_delivery *, uint32_t rcpt, const struct ost_report *);

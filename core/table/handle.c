@@ -20,7 +20,15 @@
 #include "table/match.h"
 
 #define TABLE_MAGIC 0x7461626cu
-enum { COMPLAIN_SECONDS = 1 };
+enum {
+	COMPLAIN_SECONDS = 1,
+	OPEN_DEPTH = MOD_DEPTH - 3, /* tables that open tables: looked up from within other modules, there is room for them */
+};
+
+struct use { /* a table that asks this one */
+	struct use *next;
+	struct table *by;
+};
 
 struct table {
 	unsigned magic;
@@ -35,11 +43,51 @@ struct table {
 	pthread_mutex_t why_lock;              /* guards why */
 	struct ost_why why;                    /* of the stand-in */
 	_Atomic int64_t complained;            /* clock_mono() of the last line about the stand-in */
+	atomic_uint_fast64_t version;          /* raised when what it, or one that it asks, holds is replaced */
+	struct use *uses;
 };
 
 /* Guards the list; held while a table is opened or reopened. Recursive: a table's parameters may name other tables. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct table *tables;
+static struct table *opening; /* the one whose open() runs: what is opened meanwhile is asked by it */
+
+/* ---- who asks whom ---------------------------------------------------------------------------------------------- */
+
+/* Lock held. */
+static void note_use(struct table *t, struct table *by)
+{
+	if (!by || by == t)
+		return;
+	for (const struct use *u = t->uses; u; u = u->next)
+		if (u->by == by)
+			return;
+	struct use *u = MEM_NEW(struct use);
+	*u = (struct use){ t->uses, by };
+	t->uses = u;
+}
+
+static void forget_uses(struct table *t)
+{
+	while (t->uses) {
+		struct use *u = t->uses;
+		t->uses = u->next;
+		free(u);
+	}
+}
+
+static void replace_instance(struct table *t, unsigned depth);
+
+/* The table is not what it was: nor are those that ask it. Where its flags are others, theirs may be, too. Lock held. */
+static void content_changed(struct table *t, bool flags, unsigned depth)
+{
+	atomic_fetch_add(&t->version, 1);
+	for (const struct use *u = t->uses; u && depth < MOD_DEPTH; u = u->next) {
+		if (flags)
+			replace_instance(u->by, depth + 1);
+		content_changed(u->by, false, depth + 1);
+	}
+}
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
@@ -62,6 +110,10 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 	const char *rest = "";
 	if (!split_type(t->name, type, sizeof type, &rest, why))
 		return NULL;
+	if (mod_depth() >= OPEN_DEPTH) {
+		why_set(why, "%s:…: tables that ask tables are nested too deep", type);
+		return NULL;
+	}
 	if (!t->provider) {
 		struct ost_why inner = { "" };
 		t->provider = mod_find(OST_KIND_TABLE, type, &inner);
@@ -72,7 +124,10 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 		t->ops = (const struct ost_table_ops *)t->provider->ops;
 		atomic_store(&t->flags, t->provider->ops->flags);
 	}
+	struct table *outer = opening;
+	opening = t;
 	struct mod_instance *in = mod_open(t->provider, t->view, rest, why);
+	opening = outer;
 	if (in)
 		atomic_store(&t->flags, mod_flags(in));
 	return in;
@@ -117,6 +172,7 @@ struct table *table_open(const struct cfg_view *view, const char *text, struct o
 		t = t->next;
 	if (!t)
 		t = new_table(view, text, why != NULL);
+	note_use(t, opening);
 	pthread_mutex_unlock(&lock);
 	if (why) {
 		pthread_mutex_lock(&t->why_lock);
@@ -134,6 +190,11 @@ const char *table_name(const struct table *t)
 unsigned table_flags(const struct table *t)
 {
 	return atomic_load_explicit(&t->flags, memory_order_relaxed);
+}
+
+uint64_t table_version(const struct table *t)
+{
+	return atomic_load_explicit(&t->version, memory_order_acquire);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------- */
@@ -225,10 +286,12 @@ bool table_walk(struct table *t, struct arena *a, table_entry_fn *each, void *ct
 
 /* ---- changes of files ------------------------------------------------------------------------------------------ */
 
-/* Puts a fresh instance in place of the present one, which is closed when the last thread has left it. */
-static void replace_instance(struct table *t)
+/* Puts a fresh instance in place of the present one, which is closed when the last thread has left it. depth: of the
+ * tables whose change is the reason. */
+static void replace_instance(struct table *t, unsigned depth)
 {
 	struct ost_why why = { "" };
+	unsigned flags = table_flags(t);
 	struct mod_instance *old = atomic_load(&t->instance), *fresh = open_instance(t, &why);
 	if (!fresh) {
 		if (old)
@@ -237,8 +300,11 @@ static void replace_instance(struct table *t)
 			set_why(t, &why);
 		return;
 	}
+	why.text[0] = '\0';
+	set_why(t, &why);
 	atomic_store(&t->instance, fresh);
 	mod_retire(&old);
+	content_changed(t, !old || flags != table_flags(t), depth);
 }
 
 static void reopen(struct table *t)
@@ -247,14 +313,16 @@ static void reopen(struct table *t)
 	if (in && !mod_files_changed(in))
 		return;
 	if (!in || !t->ops->reopen) {
-		replace_instance(t);
+		replace_instance(t, 0);
 		return;
 	}
 	struct ost_why why = { "" };
 	mod_enter(in, "reopen", mod_deadline(1));
 	bool ok = t->ops->reopen(mod_self(in), &why);
 	mod_leave(in);
-	if (!ok)
+	if (ok)
+		content_changed(t, false, 0);
+	else
 		log_warning("%s is not reopened, its old content stays in use: %s", t->name, why.text);
 }
 
@@ -291,6 +359,7 @@ void table_close_all(void)
 		mod_close(&in);
 		pthread_mutex_destroy(&t->why_lock);
 		t->magic = 0;
+		forget_uses(t);
 		free(t->text);
 		free(t);
 	}

@@ -109,8 +109,13 @@ static uint32_t flags_of(const struct ost_table *table)
 	return table_flags((const struct table *)(const void *)table);
 }
 
+static uint64_t version_of(const struct ost_table *table)
+{
+	return table_version((const struct table *)(const void *)table);
+}
+
 static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search,
-					   open_one,    ask,    flags_of };
+					   open_one,    ask,    flags_of,	version_of };
 
 void table_init(void)
 {

@@ -31,6 +31,8 @@ enum ost_found table_lookup(struct table *, struct arena *, const char *key, siz
 enum ost_found table_lookup_until(struct table *, struct arena *, const char *key, size_t klen, int64_t deadline, struct lookup *);
 const char *table_name(const struct table *);
 unsigned table_flags(const struct table *); /* OST_TABLE_* */
+/* Another one than before when the table's content was replaced: it, or one that it asks, was opened anew. */
+uint64_t table_version(const struct table *);
 /* ASCII letters in lower case; answers key itself when it has no others. */
 const char *table_fold(struct arena *, const char *key);
 void table_reopen_all(void);  /* the master says that files changed: what is not as it was is opened anew, while others look up */
