@@ -18,10 +18,12 @@
 #include "ostler/host.h"
 #include "table/maps.h"
 #include "table/match.h"
+#include "table/remote.h"
 
 #define TABLE_MAGIC 0x7461626cu
 enum {
 	COMPLAIN_SECONDS = 1,
+	REMOTE_SECONDS = 10, /* how long the start waits for proxymap */
 	OPEN_DEPTH = MOD_DEPTH - 3, /* tables that open tables: looked up from within other modules, there is room for them */
 };
 
@@ -35,6 +37,8 @@ struct table {
 	struct table *next;
 	char *text;       /* as it was written: "proxy:hash:/etc/x"; the key of the handle */
 	const char *name; /* without "proxy:" */
+	bool remote;      /* proxymap is asked: there is never an instance */
+	atomic_bool known; /* remote: its flags are */
 	const struct cfg_view *view;
 	const struct mod_provider *provider; /* NULL: the type is not there */
 	const struct ost_table_ops *ops;
@@ -133,6 +137,19 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 	return in;
 }
 
+/* What proxymap says of the table; false with the reason. */
+static bool open_remote(struct table *t, int64_t deadline, struct ost_why *why)
+{
+	struct remote_answer answer;
+	struct lookup found = { 0 };
+	if (remote_ask(t->name, NULL, NULL, 0, deadline, &found, &answer) != OST_FOUND)
+		return answer.denied ? why_set(why, "proxymap service is not configured for table \"%s\"", t->name)
+				     : why_set(why, "%s", found.why.text);
+	atomic_store(&t->flags, answer.flags & ~OST_TABLE_IMMEDIATE);
+	atomic_store(&t->known, true);
+	return true;
+}
+
 static void set_why(struct table *t, const struct ost_why *why)
 {
 	pthread_mutex_lock(&t->why_lock);
@@ -147,8 +164,9 @@ static struct table *new_table(const struct cfg_view *view, const char *text, bo
 	t->magic = TABLE_MAGIC;
 	t->text = mem_strdup(text);
 	t->name = t->text;
-	while (strncmp(t->name, "proxy:", 6) == 0) /* where this process may read the table itself */
+	while (strncmp(t->name, "proxy:", 6) == 0)
 		t->name += 6;
+	t->remote = t->name != t->text && remote_used();
 	t->view = view;
 	pthread_mutex_init(&t->why_lock, NULL);
 	struct ost_why why = { "is being opened" };
@@ -156,9 +174,13 @@ static struct table *new_table(const struct cfg_view *view, const char *text, bo
 	t->next = tables; /* before it is opened: should it name itself, it finds the stand-in */
 	tables = t;
 	why.text[0] = '\0';
-	struct mod_instance *in = open_instance(t, &why);
+	struct mod_instance *in = NULL;
+	if (!t->remote)
+		in = open_instance(t, &why);
+	else if (!remote_runs()) /* later, the first lookup does it */
+		open_remote(t, clock_mono() + REMOTE_SECONDS * CLOCK_SECOND, &why);
 	set_why(t, &why);
-	if (!in && !quiet)
+	if (why.text[0] && !quiet)
 		log_error("%s", why.text);
 	atomic_store(&t->instance, in);
 	return t;
@@ -199,17 +221,46 @@ uint64_t table_version(const struct table *t)
 
 /* ---- asking ---------------------------------------------------------------------------------------------------- */
 
-/* The stand-in's answer: never "not found". Logged at each use, but not more than once a second. */
-static enum ost_found stand_in(struct table *t, struct lookup *found)
+/* May a line about the table be logged now? Not more than once a second. */
+static bool may_complain(struct table *t)
 {
 	int64_t now = clock_mono(), last = atomic_load(&t->complained);
+	return (last == 0 || now - last >= COMPLAIN_SECONDS * CLOCK_SECOND) &&
+	       atomic_compare_exchange_strong(&t->complained, &last, now);
+}
+
+/* The stand-in's answer: never "not found". Logged at each use. */
+static enum ost_found stand_in(struct table *t, struct lookup *found)
+{
 	pthread_mutex_lock(&t->why_lock);
 	found->why = t->why;
 	pthread_mutex_unlock(&t->why_lock);
-	if ((last == 0 || now - last >= COMPLAIN_SECONDS * CLOCK_SECOND) &&
-	    atomic_compare_exchange_strong(&t->complained, &last, now))
+	if (may_complain(t))
 		log_warning("%s is unavailable. %s", t->name, found->why.text);
 	return OST_TEMPFAIL;
+}
+
+static enum ost_found ask_remote(struct table *t, struct arena *a, const char *key, size_t klen, int64_t deadline,
+				 struct lookup *found)
+{
+	struct remote_answer answer;
+	if (!atomic_load(&t->known)) {
+		if (!open_remote(t, deadline, &found->why)) {
+			if (may_complain(t))
+				log_warning("%s", found->why.text);
+			return OST_TEMPFAIL;
+		}
+		if (table_flags(t) & OST_TABLE_WHOLE_KEYS) { /* the asker did not know: the key is not what it should be */
+			why_set(&found->why, "is being opened");
+			return OST_TEMPFAIL;
+		}
+	}
+	enum ost_found result = remote_ask(t->name, a, key, klen, deadline, found, &answer);
+	if (result == OST_FOUND || result == OST_NOTFOUND)
+		atomic_store(&t->flags, answer.flags & ~OST_TABLE_IMMEDIATE);
+	if (answer.denied)
+		why_set(&found->why, "proxymap service is not configured for table \"%s\"", t->name);
+	return result;
 }
 
 /* A module's answer is checked before anybody relies on it. */
@@ -244,6 +295,8 @@ enum ost_found table_lookup_until(struct table *t, struct arena *a, const char *
 		why_set(&found->why, "tables that ask tables are nested too deep");
 		return OST_TEMPFAIL;
 	}
+	if (t->remote)
+		return ask_remote(t, a, key, klen, deadline, found);
 	struct mod_instance *in = mod_enter_shared(&t->instance, "lookup", deadline);
 	if (!in)
 		return stand_in(t, found);
@@ -257,6 +310,8 @@ enum ost_found table_lookup_until(struct table *t, struct arena *a, const char *
 bool table_walk(struct table *t, struct arena *a, table_entry_fn *each, void *ctx, struct ost_why *why)
 {
 	CHECK_MAGIC(t, TABLE_MAGIC);
+	if (t->remote)
+		return why_set(why, "%s: a table that proxymap is asked for cannot be listed", t->name);
 	struct mod_instance *in = mod_enter_shared(&t->instance, "walk", CLOCK_NEVER);
 	if (!in) {
 		struct lookup found;
@@ -310,7 +365,7 @@ static void replace_instance(struct table *t, unsigned depth)
 static void reopen(struct table *t)
 {
 	struct mod_instance *in = atomic_load(&t->instance);
-	if (in && !mod_files_changed(in))
+	if (t->remote || (in && !mod_files_changed(in)))
 		return;
 	if (!in || !t->ops->reopen) {
 		replace_instance(t, 0);
@@ -336,6 +391,26 @@ void table_reopen_all(void)
 	mod_retire(&none);
 }
 
+/* proxymap has opened it anew. */
+static void remote_changed(const char *name)
+{
+	pthread_mutex_lock(&lock);
+	for (struct table *t = tables; t; t = t->next)
+		if (t->remote && strcmp(t->name, name) == 0)
+			content_changed(t, false, 0);
+	pthread_mutex_unlock(&lock);
+}
+
+void table_proxy_init(table_connect_fn *connect, void *ctx)
+{
+	remote_init(connect, ctx, remote_changed);
+}
+
+bool table_proxy_run(struct ost_why *why)
+{
+	return remote_run(why);
+}
+
 void table_files_each(void (*each)(void *ctx, const char *path), void *ctx)
 {
 	pthread_mutex_lock(&lock);
@@ -349,6 +424,7 @@ void table_files_each(void (*each)(void *ctx, const char *path), void *ctx)
 
 void table_close_all(void)
 {
+	remote_end();
 	maps_close_all();
 	match_close_all();
 	pthread_mutex_lock(&lock);

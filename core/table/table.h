@@ -22,6 +22,13 @@ struct lookup { /* an answer */
 
 /* Before the first module is loaded: lets modules use tables through their host (ostler/host.h). */
 void table_init(void);
+/* Before the first table is opened, in a process that is in a jail: tables with "proxy:" in front are proxymap's to ask, over
+ * links that connect() makes (it may wait; NULL with the reason). Elsewhere the prefix has no meaning. */
+struct ipc_link;
+typedef struct ipc_link *table_connect_fn(void *ctx, struct ost_why *);
+void table_proxy_init(table_connect_fn *, void *ctx);
+/* When threads may be started: from now on lookups of such tables may come from any thread. */
+bool table_proxy_run(struct ost_why *);
 /* Opened once per process and text: a second mention shares the handle. Never NULL (see above); *why says what is wrong
  * with it; its text is "" when all is well. why NULL: it is logged. */
 struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
