@@ -61,15 +61,21 @@ static void add(struct approved *p, const struct cfg_view *view, const char *nam
 	HASH_ADD_KEYPTR(hh, p->entries, e->name, strlen(e->name), e);
 }
 
-/* Words with proxy: in front, in groups of { } as well; others (tables that are asked directly, restrictions)
- * do not count. */
+/* Is it one word, and not what was in a group's braces? */
+static bool is_word(struct arena *a, const char *text)
+{
+	const char **items = cfg_split(a, text);
+	return items[0] && !items[1] && strcmp(items[0], text) == 0;
+}
+
+/* Words with proxy: in front, in groups of { } as well; others (tables that are asked directly, restrictions) do not count. */
 static void add_list(struct approved *p, const struct cfg_view *view, struct arena *a, const char *list)
 {
 	for (const char **word = cfg_split(a, list); *word; word++) {
-		if (strncmp(*word, PREFIX, PREFIX_LEN) == 0)
+		if (!is_word(a, *word))
+			add_list(p, view, a, *word);
+		else if (strncmp(*word, PREFIX, PREFIX_LEN) == 0)
 			add(p, view, without_prefix(*word));
-		else if (strcspn(*word, ", \t\r\n") < strlen(*word) && strlen(*word) < strlen(list))
-			add_list(p, view, a, *word); /* what was in braces */
 	}
 }
 

@@ -49,6 +49,7 @@ struct table {
 	_Atomic int64_t complained;            /* clock_mono() of the last line about the stand-in */
 	atomic_uint_fast64_t version;          /* raised when what it, or one that it asks, holds is replaced */
 	struct use *uses;
+	unsigned height; /* how many tables are nested below it */
 };
 
 /* Guards the list; held while a table is opened or reopened. Recursive: a table's parameters may name other tables. */
@@ -63,6 +64,8 @@ static void note_use(struct table *t, struct table *by)
 {
 	if (!by || by == t)
 		return;
+	if (by->height <= t->height)
+		by->height = t->height + 1;
 	for (const struct use *u = t->uses; u; u = u->next)
 		if (u->by == by)
 			return;
@@ -107,6 +110,11 @@ static bool split_type(const char *text, char *type, size_t size, const char **r
 	return true;
 }
 
+static void too_deep(struct ost_why *why, const struct table *t)
+{
+	why_set(why, "%.100s: tables that ask tables are nested too deep", t->name);
+}
+
 /* Opens an instance for the handle: its first one, or a fresh one. */
 static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 {
@@ -115,7 +123,7 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 	if (!split_type(t->name, type, sizeof type, &rest, why))
 		return NULL;
 	if (mod_depth() >= OPEN_DEPTH) {
-		why_set(why, "%s:…: tables that ask tables are nested too deep", type);
+		too_deep(why, t);
 		return NULL;
 	}
 	if (!t->provider) {
@@ -132,6 +140,10 @@ static struct mod_instance *open_instance(struct table *t, struct ost_why *why)
 	opening = t;
 	struct mod_instance *in = mod_open(t->provider, t->view, rest, why);
 	opening = outer;
+	if (in && t->height >= OPEN_DEPTH) { /* what is nested in it was there already */
+		too_deep(why, t);
+		mod_close(&in);
+	}
 	if (in)
 		atomic_store(&t->flags, mod_flags(in));
 	return in;
