@@ -434,6 +434,28 @@ void table_files_each(void (*each)(void *ctx, const char *path), void *ctx)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Does `by` ask t, by itself or through others? Lock held. */
+static bool asks(const struct table *by, const struct table *t, unsigned depth)
+{
+	if (by == t)
+		return true;
+	for (const struct use *u = t->uses; u && depth < MOD_DEPTH; u = u->next)
+		if (asks(by, u->by, depth + 1))
+			return true;
+	return false;
+}
+
+void table_sockets_each(struct table *by, void (*each)(void *ctx, const char *path), void *ctx)
+{
+	pthread_mutex_lock(&lock);
+	for (const struct table *t = tables; t; t = t->next) {
+		const struct mod_instance *in = atomic_load(&t->instance);
+		if (in && t->name == t->text && asks(by, t, 0))
+			mod_sockets_each(in, each, ctx);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void table_close_all(void)
 {
 	remote_end();

@@ -45,6 +45,8 @@ const char *table_fold(struct arena *, const char *key);
 void table_reopen_all(void);  /* the master says that files changed: what is not as it was is opened anew, while others look up */
 /* The files that the open tables are made of: for the master to watch, and what a jail must hold. */
 void table_files_each(void (*each)(void *ctx, const char *path), void *ctx);
+/* Sockets of other programs that this table, or one that it asks without proxymap, connects to. */
+void table_sockets_each(struct table *, void (*each)(void *ctx, const char *path), void *ctx);
 void table_close_all(void);   /* end of process: tables, lists, matchlists */
 
 /* An empty list is NULL and finds nothing. Lives until table_close_all(). *why: the first table that cannot be used,

@@ -9,7 +9,7 @@ import signal
 import time
 
 import pytest
-from instance import MASTER_CF, wait_for
+from instance import MASTER_CF, PREFIX, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: chroot")
 
@@ -206,3 +206,29 @@ def test_the_end_leaves_nothing(table):
     i.stop()
     wait_for(lambda: not [pid for pid in gone if pathlib.Path(f"/proc/{pid}").exists()], 5)
     assert "killed" not in i.log()
+
+
+def test_check_knows_what_a_jail_cannot_reach(make):
+    built = pathlib.Path(os.environ.get("OST_BUILDDIR", ".")) / "tests/modules/bad/.libs/bad.so"
+    if not built.exists():
+        pytest.skip("the module for tests is not built")
+
+    def check(spec, master_cf=JAILED):
+        i = make(rootless=False, master_cf=master_cf)
+        module = i.folder / "bad.so"
+        module.write_bytes(built.read_bytes())
+        i.write("modules.cf", i.path("modules.cf").read_text() + f"table bad {module}\n")
+        i.write("main.cf", i.base_main_cf() + BASE + f"virtual_alias_maps = {spec}\n")
+        return i.run("ostler", "check", check=False)
+
+    outside = "bad:socket:/run/nowhere/socket"
+    for spec in (outside, f"unionmap:{{static:a,{outside}}}", f"cache:{outside}"):
+        r = check(spec)
+        assert r.returncode != 0
+        assert "service 127.0.0.1:" in r.stderr and "from where /run/nowhere/socket cannot be reached" in r.stderr, r.stderr
+        assert f"write proxy:{spec} in virtual_alias_maps, or n in the chroot column" in r.stderr
+    for spec in (f"proxy:{outside}", f"unionmap:{{static:a,proxy:{outside}}}"):
+        r = check(spec)
+        assert "cannot be reached" not in r.stderr, r.stderr
+        assert r.returncode == 0, r.stderr
+    assert check(outside, MASTER_CF).returncode == 0
