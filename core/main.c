@@ -18,6 +18,7 @@ static const struct role *const roles[] = {
 	&role_check,
 	&role_lookup,
 	&role_pickup,
+	&role_proxymap,
 	&role_qmgr,
 	&role_resolve,
 	&role_smtpd,

@@ -29,7 +29,7 @@ static bool is_group(const char *s, const char *end)
 		if (level == 0)
 			return false;
 	}
-	return true;
+	return level == 1; /* else a brace within is not closed, and the item is what stands there */
 }
 
 /* A copy of the item, without the braces and the white space inside them. */

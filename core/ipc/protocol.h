@@ -46,6 +46,11 @@ enum ipc_type {
 	/* agent <-> a user's child: deliver/userjob.h */
 	M_JOBS = 60, M_JOBS_DONE,
 
+	/* who is in a jail <-> proxymap: several questions under way, answers in any order */
+	M_TABLE_ASK = 70,    /* F_ID, F_NAME ("hash:/etc/x"), F_KEY, F_DEADLINE (clock_mono()); without F_KEY the flags are asked for */
+	M_TABLE_ANSWER,      /* F_ID, F_STATUS (enum table_status), F_FLAGS (OST_TABLE_*), F_VALUE, F_REASON */
+	M_TABLE_CHANGED,     /* F_NAME: what it holds was replaced */
+
 	/* process/ uses 100 and up for the master, broker and their clients */
 	M_PROCESS_FIRST = 100,
 };
@@ -54,12 +59,13 @@ enum ipc_field {
 	F_ID = 1, F_SERIAL, F_TICKET, F_RECEIPT, F_QUEUE_ID, F_SENDER, F_ADDRESS, F_NEXTHOP, F_TRANSPORT, F_SERVICE, F_VERDICT,
 	F_RCPT, F_RCPT_GROUP, F_RESULT, F_STATUS, F_DSN, F_REASON, F_MTA, F_DIAGNOSTIC, F_FLAGS, F_LIMIT, F_FLIGHT, F_GONE,
 	F_ROUND, F_KIND, F_GOOD, F_COUNT, F_QUEUE, F_ARRIVAL, F_SIZE, F_SITE, F_OP, F_ASK, F_ANSWER, F_ACTIVE_SINCE, F_NAME,
-	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET, F_IDENTITY, F_RETRIED,
+	F_DSN_ENVID, F_DSN_NOTIFY, F_DSN_RET, F_IDENTITY, F_RETRIED, F_KEY, F_VALUE, F_DEADLINE,
 	F_FIELD_FIRST_FREE = 200,
 };
 
 enum resolve_ask { ASK_ROUTE = 0, ASK_EXPAND }; /* EXPAND: the answer has F_ADDRESS … by virtual_alias_maps */
 enum resolve_verdict { RESOLVE_OK = 0, RESOLVE_DEFER, RESOLVE_BOUNCE }; /* the latter two with F_DSN and F_REASON */
+enum table_status { TABLE_FOUND = 1, TABLE_NOTFOUND, TABLE_TEMPFAIL, TABLE_BAD, TABLE_DENIED };
 enum notice_kind { NOTICE_FAILURE = 1, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_DOUBLE }; /* RFC 3464; DOUBLE: to postmaster */
 enum retried { RETRIED_NOT, RETRIED, RETRIED_BESIDE }; /* it was tried before; and new mail comes meanwhile */
 enum queue_op { QUEUE_DELETE = 1, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REQUEUE };

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "module/module.h"
 
-enum { MOD_DEPTH = 6 }; /* how deep modules may call modules through the host; callers ask mod_depth() first */
+enum { MOD_DEPTH = 10 }; /* how deep modules may call modules through the host; callers ask mod_depth() first */
 
 unsigned mod_depth(void); /* of the calling thread */
 

@@ -313,6 +313,17 @@ static void forget(const struct ost_pool *p)
 	pthread_mutex_unlock(&all_lock);
 }
 
+void mod_sockets_each(const struct mod_instance *in, void (*each)(void *ctx, const char *path), void *ctx)
+{
+	static const char prefix[] = "unix:";
+	pthread_mutex_lock(&all_lock);
+	for (const struct ost_pool *p = all; p; p = p->next)
+		for (size_t i = 0; p->instance == in && i < p->config.count; i++)
+			if (strncmp(p->servers[i].name, prefix, sizeof prefix - 1) == 0)
+				each(ctx, p->servers[i].name + sizeof prefix - 1);
+	pthread_mutex_unlock(&all_lock);
+}
+
 void host_pool_free(struct ost_pool *p)
 {
 	if (!p)

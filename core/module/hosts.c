@@ -51,6 +51,10 @@ static const char *no_unsafe(const struct ost_tables *list)
 {
 	return NULL;
 }
+static uint64_t no_version(const struct ost_table *table)
+{
+	return 0;
+}
 static void no_report(struct ost_delivery *delivery, uint32_t rcpt, const struct ost_report *report)
 {
 	log_warning("a module reports a delivery in a process that makes none");
@@ -130,7 +134,8 @@ static int plain_open(const char *path, struct ost_why *why)
 }
 
 static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup,   no_lookup_address, no_access_search,
-						 no_open_one,	 no_ask,      no_flags, no_unsafe };
+						 no_open_one,	 no_ask,      no_flags,		 no_unsafe,
+						 no_version };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
 						     no_forward, no_next, no_mark };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
@@ -218,6 +223,10 @@ static uint32_t table_flags(const struct ost_table *table)
 {
 	return tables->flags(table);
 }
+static uint64_t table_version(const struct ost_table *table)
+{
+	return tables->version(table);
+}
 static void report(struct ost_delivery *d, uint32_t rcpt, const struct ost_report *r)
 {
 	delivery->report(d, rcpt, r);
@@ -302,6 +311,7 @@ const struct ost_host mod_host = {
 	.table_open = table_open,
 	.table_ask = table_ask,
 	.table_flags = table_flags,
+	.table_version = table_version,
 	.set_table_flags = host_set_table_flags,
 	.answer_value = host_answer_value,
 	.pool_new = host_pool_new,

@@ -19,6 +19,7 @@ struct mod_tables_ops { /* core/table */
 	enum ost_found (*ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*flags)(const struct ost_table *);
 	const char *(*unsafe)(const struct ost_tables *);
+	uint64_t (*version)(const struct ost_table *);
 };
 struct mod_delivery_ops { /* core/deliver */
 	void (*report)(struct ost_delivery *, uint32_t rcpt, const struct ost_report *);

@@ -44,6 +44,8 @@ bool mod_file_trusted(const char *path, unsigned user, struct ost_why *);
 struct mod_instance;
 /* The files that an instance has read through host->file_open(): what the master watches and the jail must hold. */
 void mod_files_each(struct mod_instance *, void (*each)(void *ctx, const char *path), void *ctx);
+/* The sockets of other programs that its pools connect to (servers called "unix:/…"). */
+void mod_sockets_each(const struct mod_instance *, void (*each)(void *ctx, const char *path), void *ctx);
 bool mod_files_changed(struct mod_instance *); /* is one of them another file now, or changed, or gone? */
 
 /* An instance: config struct filled from parameters, open() called. `view` gives main.cf's values (it must outlive the

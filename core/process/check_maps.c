@@ -2,8 +2,10 @@
 #include "process/check_maps.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "config/param.h"
@@ -81,6 +83,55 @@ static void check_view(struct checking *k, const struct cfg_view *view)
 	}
 }
 
+/* ---- services in a jail ------------------------------------------------------------------------------------------ */
+
+struct jailed { /* one table of a service in a jail */
+	struct checking *k;
+	const struct service *service;
+	const char *param, *word;
+	bool told;
+};
+
+/* A socket that is not there in the jail either. */
+static void check_socket(void *ctx, const char *path)
+{
+	struct jailed *j = ctx;
+	char text[800], inside[1024];
+	snprintf(inside, sizeof inside, "%s%s", cfg_str(j->service->view, P_queue_directory), path);
+	if (j->told || access(inside, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		return;
+	j->told = true;
+	snprintf(text, sizeof text,
+		 "master.cf: line %d: service %s is in a jail (chroot), from where %s cannot be reached: "
+		 "write proxy:%s in %s, or n in the "
+		 "chroot column",
+		 j->service->line, j->service->name, path, j->word, j->param);
+	j->k->tell(j->k->ctx, FINDING_FATAL, text);
+}
+
+/* Whose parameters the service reads: smtpd and pickup do cleanup's work. */
+static unsigned readers_of(const struct service *s)
+{
+	bool cleans = strcmp(s->command, "smtpd") == 0 || strcmp(s->command, "pickup") == 0;
+	return daemon_bit(s->command) | (cleans ? BY_CLEANUP : 0);
+}
+
+static void check_jailed(struct checking *k, const struct service *s)
+{
+	for (enum param_id id = 0; id < P_COUNT; id++) {
+		const struct param *p = param_get(id);
+		if (p->type != CFG_STR || !holds_tables(p->name) || !(p->daemons & readers_of(s)))
+			continue;
+		for (const char **at = cfg_split(k->arena, cfg_str(s->view, id)); *at; at++) {
+			const char *word = **at == '!' ? *at + 1 : *at;
+			struct jailed j = { k, s, p->name, word, false };
+			struct ost_why why = { "" };
+			if (strncmp(word, "proxy:", 6) != 0 && is_table(word) && !is_socket(word))
+				table_sockets_each(table_open(s->view, word, &why), check_socket, &j);
+		}
+	}
+}
+
 void check_maps(const struct config *c, check_tell_fn *tell, void *ctx)
 {
 	struct checking k = { .arena = arena_new(), .tell = tell, .ctx = ctx };
@@ -90,6 +141,8 @@ void check_maps(const struct config *c, check_tell_fn *tell, void *ctx)
 	for (size_t i = 0; i < n; i++) {
 		if (list[i]->overlay)
 			check_view(&k, list[i]->view);
+		if (list[i]->chroot && strcmp(list[i]->command, "proxymap") != 0)
+			check_jailed(&k, list[i]);
 	}
 	arena_destroy(&k.arena);
 }

@@ -31,7 +31,7 @@ static const struct {
 	{ "cleanup", SERVES_CORE, NULL, NULL },
 	{ "flush", SERVES_CORE, NULL, NULL },
 	{ "postlogd", SERVES_CORE, NULL, NULL },
-	{ "proxymap", SERVES_CORE, NULL, NULL },
+	{ "proxymap", SERVES_ONE, "proxymap", NULL },
 	{ "scache", SERVES_CORE, NULL, NULL },
 	{ "showq", SERVES_CORE, NULL, NULL },
 	{ "tlsmgr", SERVES_CORE, NULL, NULL },
@@ -51,7 +51,8 @@ static const struct {
 } connections[] = {
 	{ "smtpd", "qmgr" },   { "smtpd", "resolve" }, { "pickup", "qmgr" }, { "pickup", "resolve" },
 	{ "qmgr", "resolve" }, { "qmgr", "bounce" },   { "bounce", "qmgr" }, { "agent", "qmgr" },
-	{ "bounce", "resolve" },
+	{ "bounce", "resolve" }, { "smtpd", "proxymap" }, { "pickup", "proxymap" }, { "resolve", "proxymap" },
+	{ "agent", "proxymap" },
 };
 
 bool duties_may_connect(const char *from, bool broker_allowed, const char *to)
@@ -80,11 +81,13 @@ static const struct {
 	enum param_id name;
 	bool modules;
 	bool may_lack; /* without a line in master.cf it does not run */
+	enum duty_kind kind;
 } singles[] = {
-	{ "qmgr", P_queue_service_name, false, false },
-	{ "resolve", P_rewrite_service_name, true, false },
-	{ "bounce", P_bounce_service_name, false, false },
-	{ "pickup", P_pickup_service_name, true, true },
+	{ "qmgr", P_queue_service_name, false, false, DUTY_ALWAYS },
+	{ "resolve", P_rewrite_service_name, true, false, DUTY_ALWAYS },
+	{ "bounce", P_bounce_service_name, false, false, DUTY_ALWAYS },
+	{ "pickup", P_pickup_service_name, true, true, DUTY_ALWAYS },
+	{ "proxymap", P_proxymap_service_name, true, false, DUTY_ON_DEMAND },
 };
 
 static unsigned cpus(void)
@@ -169,6 +172,10 @@ static void plan_line(struct planner *p, const struct service *line, unsigned nu
 		findings_add(p->findings, FINDING_WARNING,
 			     "master.cf: line %d: service %s: \"%s\" is not supported: %s", line->line,
 			     line->name, line->command, commands[i].instead);
+	else if (strcmp(line->command, "proxymap") == 0 && line->chroot)
+		findings_add(p->findings, FINDING_WARNING,
+			     "master.cf: line %d: service %s: its chroot column has no effect: it answers for services that are in a jail",
+			     line->line, line->name);
 	else if (commands[i].serves == SERVES_LISTENER)
 		plan_listener(p, line, number, commands[i].role);
 }
@@ -199,7 +206,7 @@ void duties_plan(const struct config *c, bool rootless, void (*each)(void *ctx, 
 	struct planner p = { .config = c, .each = each, .ctx = ctx, .findings = findings };
 	const struct cfg_view *view = config_main_view(c);
 	for (size_t i = 0; i < sizeof singles / sizeof singles[0]; i++) {
-		struct duty_plan d = { .kind = DUTY_ALWAYS,
+		struct duty_plan d = { .kind = singles[i].kind,
 				       .role = singles[i].role,
 				       .name = singles[i].role,
 				       .processes = 1,

@@ -8,7 +8,7 @@
 
 enum duty_kind {
 	DUTY_ALWAYS,    /* runs from the start to the end */
-	DUTY_ON_DEMAND, /* an agent: started when qmgr wants it */
+	DUTY_ON_DEMAND, /* an agent: started when qmgr wants it; proxymap: when somebody asks for a link to it */
 };
 
 struct duty_plan {

@@ -129,8 +129,8 @@ void proc_deaf(struct proc *);
 /* A child has ended. */
 void proc_ended(struct master *, struct proc *, int status);
 struct proc *proc_find(struct master *, pid_t);
-struct proc *proc_of_role(struct master *,
-			  const char *role); /* one that is not ending, of the current generation; or NULL */
+/* One of this generation that is not ending, or NULL. */
+struct proc *proc_of_role(struct master *, const struct generation *, const char *role);
 void procs_tick(struct master *, int64_t now);
 /* qmgr hears of every end: what the process had locked is free now. */
 void procs_tell_end(struct master *, const char *role, const char *service, pid_t);

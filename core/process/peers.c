@@ -55,6 +55,31 @@ static bool join(struct proc *from, struct proc *to, uint64_t id)
 	return true;
 }
 
+/* The process that answers for this role, NULL: there is none now. Tables are those of a configuration: proxymap is the one of
+ * the asking process's generation; only when that has been replaced, and has none any more, the current one. */
+static struct proc *peer_for(struct master *m, const struct proc *from, const char *role)
+{
+	const struct generation *own = from->duty->generation;
+	struct proc *to = NULL;
+	if (strcmp(role, "proxymap") == 0) {
+		to = proc_of_role(m, own, role);
+		if (to || !own->retired)
+			return to;
+	}
+	return proc_of_role(m, m->current, role);
+}
+
+/* Starts it, if it is one that is started when it is asked for. */
+static void want(struct master *m, const struct proc *from, const char *role)
+{
+	struct generation *g = from->duty->generation->retired ? m->current : from->duty->generation;
+	struct duty *d = g ? generation_duty(g, role, NULL) : NULL;
+	if (!d || d->plan.kind != DUTY_ON_DEMAND || strcmp(role, "agent") == 0)
+		return;
+	d->wanted = true;
+	duty_fill(m, d);
+}
+
 /* How many requests of this process wait. */
 static unsigned waiting_for(const struct master *m, const struct proc *p)
 {
@@ -80,7 +105,11 @@ void peers_request(struct proc *p, const struct control_fields *f)
 		log_warning("process %s pid %d asks and does not listen", proc_label(p), (int)p->pid);
 		return;
 	}
-	struct proc *to = proc_of_role(m, f->name);
+	struct proc *to = peer_for(m, p, f->name);
+	if (!to) {
+		want(m, p, f->name);
+		to = peer_for(m, p, f->name);
+	}
 	if (to && to != p && join(p, to, f->id))
 		return;
 	if (waiting_for(m, p) >= WAITING_MAX) {
@@ -102,7 +131,7 @@ static void walk(struct master *m, const struct proc *drop)
 	int64_t now = clock_mono();
 	for (struct pending_peer **at = &m->pending; *at;) {
 		struct pending_peer *wait = *at;
-		struct proc *to = wait->from == drop ? NULL : proc_of_role(m, wait->role);
+		struct proc *to = wait->from == drop ? NULL : peer_for(m, wait->from, wait->role);
 		bool over = wait->from == drop || (to && join(wait->from, to, wait->id));
 		if (!over && now >= wait->until) {
 			answer(wait->from, wait->id, -1, "the process asked for does not run");

@@ -259,12 +259,12 @@ void proc_deaf(struct proc *p)
 		p->kill_at = last;
 }
 
-struct proc *proc_of_role(struct master *m, const char *role)
+struct proc *proc_of_role(struct master *m, const struct generation *g, const char *role)
 {
 	struct proc *best = NULL;
 	for (struct proc *p = m->procs; p; p = p->next) {
 		if (p->state == PROC_ENDING || strcmp(p->duty->plan.role, role) != 0 ||
-		    p->duty->generation != m->current)
+		    p->duty->generation != g)
 			continue;
 		if (!best || (p->state == PROC_READY && best->state != PROC_READY) ||
 		    (p->state == best->state && p->links < best->links))
@@ -324,8 +324,8 @@ void proc_ended(struct master *m, struct proc *p, int status)
 	procs_tell_end(m, p->duty->plan.role, p->duty->plan.name, p->pid);
 	if (!expected)
 		throttle_duty(m, p, clock_mono());
-	if (d->plan.kind == DUTY_ON_DEMAND && p->state != PROC_ENDING)
-		d->wanted = false;
+	if (d->plan.kind == DUTY_ON_DEMAND && p->state != PROC_ENDING && strcmp(d->plan.role, "agent") == 0)
+		d->wanted = false; /* qmgr says when it is needed again */
 	leave_duty(p);
 	peers_forget(m, p);
 	if (starting)

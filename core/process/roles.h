@@ -11,6 +11,7 @@ extern const struct role role_broker;  /* process/broker.c */
 extern const struct role role_check;   /* process/check_role.c */
 extern const struct role role_lookup;  /* process/lookup.c */
 extern const struct role role_pickup;  /* pickup/ */
+extern const struct role role_proxymap; /* proxymap/ */
 extern const struct role role_qmgr;    /* qmgr/ */
 extern const struct role role_resolve; /* resolve/ */
 extern const struct role role_smtpd;   /* smtpd/ */

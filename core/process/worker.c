@@ -16,6 +16,7 @@
 #include "module/module.h"
 #include "process/counters.h"
 #include "process/worker_state.h"
+#include "table/table.h"
 #include "spool/spool.h"
 
 static const struct role *find_role(const struct role *const roles[], const char *name)
@@ -103,6 +104,8 @@ int worker_main(const struct role *const roles[], int argc, char **argv)
 		return start_failed(w, &why);
 	if (w->ctl)
 		worker_link_run(w);
+	if (!table_proxy_run(&why))
+		return start_failed(w, &why);
 	int status = role->serve(w);
 	if (w->ctl)
 		ipc_send(w->ctl, CTL_LEAVING, NULL, 0);

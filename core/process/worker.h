@@ -22,6 +22,7 @@ enum {
 	ROLE_SPOOL_KEEP = 0x10, /* sandbox: all of the spool: qmgr */
 	ROLE_NETWORK = 0x20,   /* connects out */
 	ROLE_MAILDROP = 0x40,  /* sandbox: reads and empties maildrop/ */
+	ROLE_OUTSIDE = 0x100,  /* is never in a jail: answers for those that are */
 	ROLE_BATCH = 0x80,     /* its threads do not push others aside when they wake: less switching, more mail. Never a
 				* process that runs other programs: they would inherit it */
 };

@@ -151,7 +151,7 @@ bool worker_start_receive(struct worker *w, struct ost_why *why)
 
 static bool chrooted(const struct worker *w)
 {
-	return w->service && w->service->chroot && !w->rootless && !(w->role->flags & ROLE_ROOT) && !w->job;
+	return w->service && w->service->chroot && !w->rootless && !(w->role->flags & (ROLE_ROOT | ROLE_OUTSIDE)) && !w->job;
 }
 
 /* What a user's child may touch: the job link alone stays open. */
@@ -209,6 +209,11 @@ static int open_for_module(const char *path, struct ost_why *why)
 	return worker_open_file(files_worker, path, why);
 }
 
+static struct ipc_link *connect_proxymap(void *ctx, struct ost_why *why)
+{
+	return worker_connect(ctx, "proxymap", why);
+}
+
 static void start_modules(struct worker *w)
 {
 	static const struct mod_files_ops files = { .open = open_for_module };
@@ -216,6 +221,8 @@ static void start_modules(struct worker *w)
 	mod_host_set_files(&files);
 	mod_init(w->config);
 	table_init();
+	if (chrooted(w))
+		table_proxy_init(connect_proxymap, w);
 	if (!w->rootless)
 		mod_trust_user(0);
 }

@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/desk.h"
 #include "resolve/answer.h"
-#include "resolve/desk.h"
 
-enum { CLIENTS_MAX = 16, THREADS_MAX = 32 };
+enum { CLIENTS_MAX = 16, THREADS_MAX = 32, SHARE = 8 /* questions that one thread takes at a time */ };
 
 struct process {
 	struct worker *worker;
@@ -58,6 +58,16 @@ static void on_worker_event(void *ctx, enum worker_event event, const char *deta
 		p->stop = true;
 	else if (event == WORKER_RETIRE)
 		p->retired = true; /* until the last peer has turned away */
+}
+
+static void answer(void *ctx, struct arena *a, const void *body, size_t len, struct ipc_link *link)
+{
+	(void)resolve_answer(ctx, a, body, len, link);
+}
+
+static size_t share(const void *body, size_t len)
+{
+	return resolve_share(body, len, SHARE);
 }
 
 static bool has_clients(const struct process *p)
@@ -110,8 +120,9 @@ static void turn(struct process *p)
 static int serve(struct worker *w)
 {
 	struct process p = { .worker = w, .resolver = the_resolver, .arena = arena_new() };
+	const struct desk_work work = { .answer = answer, .share = share, .ctx = the_resolver };
 	if (!resolver_immediate(p.resolver))
-		p.desk = desk_new(p.resolver, THREADS_MAX);
+		p.desk = desk_new(&work, THREADS_MAX);
 	worker_ready(w);
 	while (!p.stop && (!p.retired || has_clients(&p)))
 		turn(&p);

@@ -45,13 +45,27 @@ static enum ost_found find_network(const struct maps *m, struct arena *a, const 
 	}
 }
 
+/* The address as it is delivered to: without a domain it is one of $myorigin's, and a dot at the end has no meaning. */
+static const char *completed(const struct cfg_view *view, struct arena *a, const char *address)
+{
+	const char *domain = address_domain(address);
+	size_t len = strlen(address);
+	if (!domain && !cfg_bool(view, P_append_at_myorigin))
+		return address;
+	if (!domain)
+		return arena_printf(a, "%s@%s", address, cfg_str(view, P_myorigin));
+	return len > 1 && address[len - 1] == '.' && address[len - 2] != '@' ? arena_strndup(a, address, len - 1) : address;
+}
+
 /* user+ext@domain, user@domain; domain and parents; user+ext@, user@. */
 static enum ost_found find_mail(const struct maps *m, const struct cfg_view *view, struct arena *a, const char *address,
 				struct lookup *found)
 {
-	const char *base, *extension, *domain = address_domain(address);
+	const char *base, *extension;
 	if (!*address)
 		return maps_ask(m, a, cfg_str(view, P_smtpd_null_access_lookup_key), true, found);
+	address = completed(view, a, address);
+	const char *domain = address_domain(address);
 	enum ost_found result = maps_ask(m, a, address, true, found);
 	if (result != OST_NOTFOUND || !domain)
 		return result;

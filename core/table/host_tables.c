@@ -119,8 +119,13 @@ static const char *unsafe_of(const struct ost_tables *tables)
 	return NULL;
 }
 
-static const struct mod_tables_ops ops = { open_tables, lookup, lookup_address, access_search,
-					   open_one,    ask,    flags_of,       unsafe_of };
+static uint64_t version_of(const struct ost_table *table)
+{
+	return table_version((const struct table *)(const void *)table);
+}
+
+static const struct mod_tables_ops ops = { open_tables, lookup,   lookup_address, access_search, open_one,
+					   ask,         flags_of, unsafe_of,      version_of };
 static const struct mod_connect_ops connections = { net_addresses, net_connect };
 
 void table_init(void)

@@ -103,6 +103,8 @@ enum ost_found maps_ask(const struct maps *m, struct arena *a, const char *key, 
 {
 	size_t len = strlen(key);
 	const char *lower = NULL;
+	if (len == 0) /* as in Postfix: what is left of a partial address may be nothing */
+		m = NULL;
 	for (size_t i = 0; m && i < m->count; i++) {
 		struct table *t = m->tables[i];
 		bool pattern = table_flags(t) & OST_TABLE_WHOLE_KEYS;

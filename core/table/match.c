@@ -32,6 +32,7 @@ struct matchlist {
 	struct arena *arena; /* holds the struct itself */
 	const struct cfg_view *view;
 	const char *param;
+	bool exact;    /* names as a whole alone: neither .example.com nor parent domains in tables */
 	bool parents;  /* example.com stands for its subdomains */
 	bool networks; /* patterns may be addresses */
 	struct pattern *first, **last;
@@ -132,6 +133,17 @@ bool match_parents(const struct cfg_view *view, struct arena *a, const char *par
 	return false;
 }
 
+/* Lists that Postfix compares with whole names alone. */
+static bool is_exact(const char *param)
+{
+	static const char *const exact[] = { "mydestination", "virtual_alias_domains", "virtual_mailbox_domains",
+					     "authorized_submit_users" };
+	for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+		if (strcmp(param, exact[i]) == 0)
+			return true;
+	return false;
+}
+
 static struct matchlist *new_list(const struct cfg_view *view, const char *param, const char *spec, bool networks,
 				  struct ost_why *why)
 {
@@ -139,7 +151,8 @@ static struct matchlist *new_list(const struct cfg_view *view, const char *param
 	struct matchlist *m = ARENA_NEW(a, struct matchlist);
 	*m = (struct matchlist){ .magic = MATCHLIST_MAGIC, .arena = a, .view = view, .networks = networks };
 	m->param = arena_strdup(a, param);
-	m->parents = match_parents(view, a, param);
+	m->exact = is_exact(param);
+	m->parents = !m->exact && match_parents(view, a, param);
 	m->last = &m->first;
 	if (why)
 		why->text[0] = '\0';
@@ -181,6 +194,8 @@ static bool name_matches(const struct matchlist *m, const struct pattern *p, con
 {
 	if (strcasecmp(name, p->text) == 0)
 		return true;
+	if (m->exact)
+		return false;
 	size_t n = strlen(name), len = strlen(p->text);
 	if (n <= len + m->parents || strcasecmp(name + n - len, p->text) != 0)
 		return false;
@@ -201,7 +216,7 @@ static enum ost_found table_has_name(const struct matchlist *m, const struct pat
 	for (const char *at = name; *at;) {
 		enum ost_found result = ask(p, a, at, at == name, found);
 		const char *dot = strchr(at + 1, '.');
-		if (result != OST_NOTFOUND || !dot)
+		if (result != OST_NOTFOUND || !dot || m->exact)
 			return result;
 		at = dot + m->parents;
 	}

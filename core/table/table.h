@@ -22,6 +22,13 @@ struct lookup { /* an answer */
 
 /* Before the first module is loaded: lets modules use tables through their host (ostler/host.h). */
 void table_init(void);
+/* Before the first table is opened, in a process that is in a jail: tables with "proxy:" in front are proxymap's to ask, over
+ * links that connect() makes (it may wait; NULL with the reason). Elsewhere the prefix has no meaning. */
+struct ipc_link;
+typedef struct ipc_link *table_connect_fn(void *ctx, struct ost_why *);
+void table_proxy_init(table_connect_fn *, void *ctx);
+/* When threads may be started: from now on lookups of such tables may come from any thread. */
+bool table_proxy_run(struct ost_why *);
 /* Opened once per process and text: a second mention shares the handle. Never NULL (see above); *why says what is wrong
  * with it; its text is "" when all is well. why NULL: it is logged. */
 struct table *table_open(const struct cfg_view *, const char *type_name, struct ost_why *);
@@ -31,11 +38,15 @@ enum ost_found table_lookup(struct table *, struct arena *, const char *key, siz
 enum ost_found table_lookup_until(struct table *, struct arena *, const char *key, size_t klen, int64_t deadline, struct lookup *);
 const char *table_name(const struct table *);
 unsigned table_flags(const struct table *); /* OST_TABLE_* */
+/* Another one than before when the table's content was replaced: it, or one that it asks, was opened anew. */
+uint64_t table_version(const struct table *);
 /* ASCII letters in lower case; answers key itself when it has no others. */
 const char *table_fold(struct arena *, const char *key);
 void table_reopen_all(void);  /* the master says that files changed: what is not as it was is opened anew, while others look up */
 /* The files that the open tables are made of: for the master to watch, and what a jail must hold. */
 void table_files_each(void (*each)(void *ctx, const char *path), void *ctx);
+/* Sockets of other programs that this table, or one that it asks without proxymap, connects to. */
+void table_sockets_each(struct table *, void (*each)(void *ctx, const char *path), void *ctx);
 void table_close_all(void);   /* end of process: tables, lists, matchlists */
 
 /* An empty list is NULL and finds nothing. Lives until table_close_all(). *why: the first table that cannot be used,

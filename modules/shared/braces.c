@@ -6,29 +6,27 @@
 
 static bool is_space(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n'; /* as in lists of the configuration */
 }
 
-/* Where the brace closes that opens at s; NULL: nowhere. */
-static char *closing(char *s)
+size_t braces_length(const char *text)
 {
 	int level = 0;
-	for (; *s; s++) {
+	for (const char *s = text; *s; s++) {
 		level += *s == '{' ? 1 : *s == '}' ? -1 : 0;
 		if (level == 0)
-			return s;
+			return *s == '}' ? (size_t)(s - text) + 1 : 0;
 	}
-	return NULL;
+	return 0;
 }
 
-bool braces_strip(char **item)
+bool braces_group(char **item)
 {
 	char *start = *item;
-	if (*start != '{')
-		return true;
-	char *end = closing(start);
-	if (!end || end[1])
+	size_t len = braces_length(start);
+	if (len == 0 || start[len])
 		return false;
+	char *end = start + len - 1;
 	for (start++; start < end && is_space(*start);)
 		start++;
 	while (end > start && is_space(end[-1]))
@@ -38,11 +36,16 @@ bool braces_strip(char **item)
 	return true;
 }
 
+bool braces_strip(char **item)
+{
+	return **item != '{' || braces_group(item);
+}
+
 char *braces_content(const char *text)
 {
 	char *copy = strdup(text);
 	char *start = copy;
-	if (!copy || *copy != '{' || !braces_strip(&start)) {
+	if (!copy || !braces_group(&start)) {
 		free(copy);
 		return NULL;
 	}

@@ -125,6 +125,9 @@ struct ost_host {
 	 * the one that the caller has to fill. */
 	enum ost_found (*table_ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*table_flags)(const struct ost_table *); /* OST_TABLE_* */
+	/* Another number than before when what the table holds was replaced: it, or one that it asks, was opened anew (a file
+	 * has changed). What was kept of its answers is to be forgotten. */
+	uint64_t (*table_version)(const struct ost_table *);
 	/* This instance's flags (OST_TABLE_*), where they are not its vtable's: they follow from what it asks. From open()
 	 * alone. */
 	void (*set_table_flags)(struct ost_instance *, uint32_t flags);

@@ -14,7 +14,8 @@
 struct ost_pool;
 
 struct ost_pool_server {
-	const char *name;  /* for the log: "unix:/run/x", "db.example.org:5432" */
+	const char *name;  /* for the log: "db.example.org:5432"; a socket in the file system is "unix:/run/x", so that `ostler check`
+			    * knows what a service in a jail cannot reach */
 	unsigned priority; /* the lowest that can be reached is taken; equal ones in random order */
 };
 

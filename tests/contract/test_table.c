@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Runs the contract suite for each table module that was built. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "module/module.h"
@@ -12,7 +13,7 @@
 
 static struct fixture fix;
 static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160],
-	broken_hash[160], tcp_spec[64], socketmap_spec[64];
+	broken_hash[160], tcp_spec[64], socketmap_spec[64], union_spec[200], pipe_spec[200], debug_spec[200], cache_spec[200];
 static struct peer *tcp_server, *socketmap_server;
 
 static const struct ost_table_ops *find(const char *type)
@@ -33,6 +34,26 @@ static void change_hash(void)
 static void change_texthash(void)
 {
 	fixture_file(&fix, "text", "other two words\n");
+}
+
+static void change_union(void)
+{
+	fixture_file(&fix, "union", "other two words\n");
+}
+
+static void change_pipe(void)
+{
+	fixture_file(&fix, "pipe", "other two words\n");
+}
+
+static void change_debug(void)
+{
+	fixture_file(&fix, "debug", "other two words\n");
+}
+
+static void change_cached(void)
+{
+	fixture_file(&fix, "cached", "other two words\n");
 }
 
 static void change_regexp(void)
@@ -62,6 +83,11 @@ static void make_files(void)
 	snprintf(regexp_spec, sizeof regexp_spec, "regexp:%s", fixture_file(&fix, "patterns", "/^(known)$/ is $1\n"));
 	snprintf(pcre_spec, sizeof pcre_spec, "pcre:%s", fixture_file(&fix, "perl", "/^(known)$/ is $1\n"));
 	snprintf(cidr_spec, sizeof cidr_spec, "cidr:%s", fixture_file(&fix, "networks", "192.0.2.0/24 net\n"));
+	snprintf(union_spec, sizeof union_spec, "unionmap:{inline:{x=y},texthash:%s}", fixture_file(&fix, "union", "known 1\n"));
+	snprintf(pipe_spec, sizeof pipe_spec, "pipemap:{texthash:%s,inline:{a=1,{two words=2}}}", fixture_file(&fix, "pipe", "known a\n"));
+	snprintf(debug_spec, sizeof debug_spec, "debug:texthash:%s", fixture_file(&fix, "debug", "known 1\n"));
+	snprintf(cache_spec, sizeof cache_spec, "cache:{ttl=1h,negative=1h}:texthash:%s", fixture_file(&fix, "cached", "known 1\n"));
+	setenv("known", "1", 1);
 	fixture_file(&fix, "rubbish.db", "this is no index, and too short for one");
 	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
 }
@@ -96,6 +122,16 @@ int main(void)
 		  .changed_key = "2001:db8::1", .changed_value = "doc" },
 		{ .type = "tcp", .spec = tcp_spec, .key = "known", .value = "1", .broken = "tcp:nowhere" },
 		{ .type = "socketmap", .spec = socketmap_spec, .key = "known", .value = "1", .broken = "socketmap:nowhere:map" },
+		{ .type = "unionmap", .spec = union_spec, .key = "known", .value = "1", .broken = "unionmap:{static:a", .change = change_union,
+		  .changed_key = "other", .changed_value = "two words" },
+		{ .type = "pipemap", .spec = pipe_spec, .key = "known", .value = "1", .broken = "pipemap:{static:}", .change = change_pipe,
+		  .changed_key = "other", .changed_value = "2" },
+		{ .type = "randmap", .spec = "randmap:{one}", .key = "known", .value = "one", .finds_all = true, .broken = "randmap:{}" },
+		{ .type = "debug", .spec = debug_spec, .key = "known", .value = "1", .broken = "debug:x", .change = change_debug,
+		  .changed_key = "other", .changed_value = "two words" },
+		{ .type = "cache", .spec = cache_spec, .key = "known", .value = "1", .broken = "cache:{size=0}:static:a",
+		  .change = change_cached, .changed_key = "other", .changed_value = "two words" },
+		{ .type = "environ", .spec = "environ:x", .key = "known", .value = "1", .broken = "environ:" },
 		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];

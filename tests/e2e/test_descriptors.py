@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import pytest
-from instance import PREFIX, wait_for
+from instance import MASTER_CF, PREFIX, wait_for
 
 MODES = ["rootless", "root"] if os.geteuid() == 0 else ["rootless"]
 TEXT = "Subject: hello\r\n\r\nbody\r\n"
@@ -35,11 +35,12 @@ MAY_HOLD = {
     "master": [("/dev/null", RW), ("/memfd:ostler-(keepsake|counters)", RW), ("{queue}/pid/master.pid", RW), LOG, SNAPSHOT,
                (ENDLESS, RW), ("anon_inode:inotify", R), ("{queue}/pid/ostler.processes", RW)],
     "broker": [*COMMON, LOG, SNAPSHOT],
-    "smtpd": [*COMMON, LOG, FOLDERS, (JOURNAL, RW), (JOURNAL, R), (MESSAGE, RW), ("{etc}/access.db", R)],
-    "pickup": [*COMMON, LOG, FOLDERS, (JOURNAL, RW), (MESSAGE, RW), ("{queue}/maildrop(/.*)?", R)],
+    "smtpd": [*COMMON, LOG, FOLDERS, (JOURNAL, RW), (JOURNAL, R), (MESSAGE, RW), ("{etc}/(access|aliases).db", R)],
+    "pickup": [*COMMON, LOG, FOLDERS, ("{etc}/aliases.db", R), (JOURNAL, RW), (MESSAGE, RW), ("{queue}/maildrop(/.*)?", R)],
     "bounce": [*COMMON, LOG, FOLDERS, (JOURNAL, RW), (JOURNAL, R), (MESSAGE, R), (MESSAGE, RW)],
     "qmgr": [*COMMON, LOG, FOLDERS, (JOURNAL, RW), (JOURNAL, R), (RESULTS, RW), (RESULTS, R), (MESSAGE, RW), (MESSAGE, R),
              ("{spool}/lock", RW), (r"/proc/\d+/task/\d+/schedstat", R)],
+    "proxymap": [*COMMON, LOG, ("{etc}/aliases.db", R)],
     "resolve": [*COMMON, LOG, ("{etc}/vmailbox.db", R)],
     "agent": [*COMMON, LOG, FOLDERS, (JOURNAL, R), (RESULTS, RW), (MESSAGE, R), ("{etc}/vmailbox.db", R)],
     "user": [*COMMON],
@@ -47,7 +48,8 @@ MAY_HOLD = {
 # Role -> protocols of its sockets.
 MAY_SPEAK = {
     "guardian": set(), "master": {"unix", "tcp"}, "broker": {"unix"}, "qmgr": {"unix"}, "bounce": {"unix"}, "pickup": {"unix"},
-    "user": {"unix"}, "resolve": {"unix", "udp", "tcp"}, "smtpd": {"unix", "tcp", "udp"}, "agent": {"unix", "tcp", "udp"},
+    "proxymap": {"unix", "tcp", "udp"}, "user": {"unix"}, "resolve": {"unix", "udp", "tcp"}, "smtpd": {"unix", "tcp", "udp"},
+    "agent": {"unix", "tcp", "udp"},
 }
 
 
@@ -56,13 +58,17 @@ def busy(request, make, sink):
     """An instance in which a process of each role lives: it has relayed and delivered. The descriptors of who started it are
     a file and a pipe."""
     rootless = request.param == "rootless"
-    i = make(f"relayhost = [127.0.0.1]:{sink.port}\n", rootless=rootless)
+    # One service in a jail, whose tables proxymap has.
+    lines = MASTER_CF if rootless else MASTER_CF.replace("rewrite   unix  -       -       n", "rewrite   unix  -       -       y")
+    i = make(f"relayhost = [127.0.0.1]:{sink.port}\n", lines, rootless=rootless)
     uid, gid = (pwd.getpwnam(i.user).pw_uid, pwd.getpwnam(i.user).pw_gid) if rootless else (5000, 5000)
     if os.geteuid() == 0:
         os.chown(i.vmail, uid, gid)
     access = i.postmap("access", "nobody@far.test REJECT\n")
+    aliases = i.postmap("aliases", "jim@virtual.test joe@virtual.test\n")
     table = i.postmap("vmailbox", "joe@virtual.test joe/\n")
     i.write("main.cf", i.path("main.cf").read_text() + f"""
+virtual_alias_maps = proxy:{aliases}
 virtual_mailbox_domains = virtual.test
 virtual_mailbox_maps = {table}
 virtual_uid_maps = static:{uid}
@@ -87,7 +93,7 @@ smtpd_recipient_restrictions = check_recipient_access {access}, permit
 
 def by_role(i):
     """(role, pid) of each process; all roles are there."""
-    wanted = set(MAY_HOLD) - ({"broker", "user"} if i.rootless else set())
+    wanted = set(MAY_HOLD) - ({"broker", "proxymap", "user"} if i.rootless else set())
 
     def one_of_each_role():
         found = sorted((name.split()[0], pid) for pid, name in i.processes().items())
@@ -148,7 +154,7 @@ def test_seal_and_limits(busy):
         limits = limits_of(pid)
         soft, hard = limits["Max open files"]
         assert soft == hard and int(soft) >= FILES_AT_LEAST, role
-        bounded = role in ("smtpd", "pickup", "resolve", "agent", "user")
+        bounded = role in ("smtpd", "pickup", "proxymap", "resolve", "agent", "user")
         assert limits["Max data size"] == ([str(MEMORY_LIMIT)] * 2 if bounded else masters["Max data size"]), role
         for name in ("Max core file size", "Max processes"):
             assert limits[name] == masters[name], role

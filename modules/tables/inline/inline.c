@@ -66,7 +66,7 @@ static bool inline_open(struct ost_instance *instance, const void *config, void 
 {
 	(void)config;
 	const char *name = host->instance_name(instance);
-	char *content = braces_content(name);
+	char *content = strcmp(name, "{}") != 0 ? braces_content(name) : NULL;
 	if (!content)
 		return flaw(why, "bad syntax", name);
 	struct textmap *map = textmap_new();

@@ -52,7 +52,8 @@ static void bad_forms_are_refused_in_postfix_words(void **state)
 		{ "inline:a=b", "bad syntax: \"inline:a=b\"; need \"inline:{name=value...}\"" },
 		{ "inline:{a}", "missing '=' after attribute name: \"inline:{a}\"; need \"inline:{name=value...}\"" },
 		{ "inline:{a=b", "bad syntax: \"inline:{a=b\"; need \"inline:{name=value...}\"" },
-		{ "inline:{}", "empty table: \"inline:{}\"; need \"inline:{name=value...}\"" },
+		{ "inline:{}", "bad syntax: \"inline:{}\"; need \"inline:{name=value...}\"" },
+		{ "inline:{ }", "empty table: \"inline:{ }\"; need \"inline:{name=value...}\"" },
 		{ "inline:{=b}", "missing attribute name: \"inline:{=b}\"; need \"inline:{name=value...}\"" },
 		{ "inline:{{a=b}x}", "syntax error after '}': \"inline:{{a=b}x}\"; need \"inline:{name=value...}\"" },
 	};

@@ -23,7 +23,8 @@ static bool static_open(struct ost_instance *instance, const void *config, void 
 	if (!*name)
 		return host->why(why, "open dictionary: expecting \"type:name\" form instead of \"static:\"");
 	*self = *name == '{' ? braces_content(name) : strdup(name);
-	return *self || host->why(why, "bad static:name syntax: missing '}' in \"%s\"", name);
+	return *self || host->why(why, "bad static:name syntax: %s '}' in \"%s\"",
+				  braces_length(name) ? "syntax error after" : "missing", name);
 }
 
 static void static_close(void *self)

@@ -53,6 +53,8 @@ static void a_value_must_be_there_and_whole(void **state)
 	struct ost_why why = { "" };
 	table_open(fix.view, "static:{x", &why);
 	assert_string_equal(why.text, "bad static:name syntax: missing '}' in \"{x\"");
+	table_open(fix.view, "static:{x}y", &why);
+	assert_string_equal(why.text, "bad static:name syntax: syntax error after '}' in \"{x}y\"");
 	table_open(fix.view, "static:", &why);
 	assert_string_equal(why.text, "open dictionary: expecting \"type:name\" form instead of \"static:\"");
 }

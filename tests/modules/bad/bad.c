@@ -93,6 +93,34 @@ static enum ost_found bad_lookup(void *self, const struct ost_query *query, stru
 	return OST_NOTFOUND;
 }
 
+static void *never_connect(void *ctx, size_t i, int64_t deadline, struct ost_why *why)
+{
+	(void)ctx;
+	(void)i;
+	(void)deadline;
+	host->why(why, "asked not to");
+	return NULL;
+}
+
+static void never_disconnect(void *ctx, void *connection)
+{
+	(void)ctx;
+	(void)connection;
+}
+
+/* bad:socket:/run/x: a table that would connect to that socket. */
+static bool open_socket(struct ost_instance *instance, const char *path, void **self, struct ost_why *why)
+{
+	char name[300];
+	snprintf(name, sizeof name, "unix:%s", path);
+	const struct ost_pool_server server = { .name = name };
+	const struct ost_pool_config pool = {
+		.size = sizeof pool, .servers = &server, .count = 1, .connect = never_connect, .disconnect = never_disconnect,
+	};
+	*self = host->pool_new(instance, &pool, why);
+	return *self != NULL;
+}
+
 /* bad:open-crash, bad:open-fails …: the deed is done when the table is opened. bad:/FILE reads FILE, so that its change is a
  * reason to reopen. */
 static bool bad_open(struct ost_instance *instance, const void *config, void **self, struct ost_why *why)
@@ -101,6 +129,8 @@ static bool bad_open(struct ost_instance *instance, const void *config, void **s
 	const char *name = host->instance_name(instance);
 	*self = NULL;
 	obey_here("table", "open");
+	if (strncmp(name, "socket:", 7) == 0)
+		return open_socket(instance, name + 7, self, why);
 	if (name[0] == '/') {
 		int fd = host->file_open(instance, name, "", why);
 		if (fd < 0)
@@ -116,7 +146,7 @@ static bool bad_open(struct ost_instance *instance, const void *config, void **s
 
 static void bad_close(void *self)
 {
-	(void)self;
+	host->pool_free(self);
 	obey_here("table", "close");
 }
 

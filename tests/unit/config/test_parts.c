@@ -67,6 +67,8 @@ static void lists(void **state)
 		{ "{ {a b}, c }", { "{a b}, c", NULL } },
 		{ "{} x", { "", "x", NULL } },
 		{ "{open, x", { "{open, x", NULL } },
+		{ "{ open {a}, x}", { "open {a}, x", NULL } },
+		{ "{ open, {a} {b}", { "{ open, {a} {b}", NULL } },
 		{ "a} b", { "a}", "b", NULL } },
 	};
 	struct arena *arena = arena_new();

@@ -68,9 +68,10 @@ static void lines_become_roles(void **state)
 	assert_false(planned(&p, "broker", NULL)->modules);
 	assert_false(planned(&p, "qmgr", NULL)->modules);
 	assert_false(planned(&p, "bounce", NULL)->modules);
+	assert_int_equal(planned(&p, "proxymap", NULL)->kind, DUTY_ON_DEMAND);
 	assert_non_null(planned(&p, "pickup", NULL)->line);
 	assert_null(planned(&p, "agent", "cleanup"));
-	assert_int_equal(p.n, 10);
+	assert_int_equal(p.n, 11);
 	assert_false(findings_fatal(p.folder.findings));
 	folder_remove(&p.folder);
 }
@@ -101,6 +102,9 @@ static void lines_that_nothing_serves_are_named(void **state)
 	assert_true(folder_found(&p.folder, FINDING_WARNING, "service pol: \"spawn\" is not supported"));
 	assert_false(findings_fatal(p.folder.findings));
 	folder_remove(&p.folder);
+	plan(&p, "", BASE "proxymap unix - - y - - proxymap\n", false);
+	assert_true(folder_found(&p.folder, FINDING_WARNING, "service proxymap: its chroot column has no effect"));
+	folder_remove(&p.folder);
 	plan(&p, "", BASE "127.0.0.1:2525 inet n - n - - smtp\n", false);
 	assert_true(folder_found(&p.folder, FINDING_FATAL, "a transport's type must be unix"));
 	folder_remove(&p.folder);
@@ -114,6 +118,10 @@ static void only_some_may_talk_to_some(void **state)
 	assert_true(duties_may_connect("agent", false, "qmgr"));
 	assert_false(duties_may_connect("agent", false, "broker"));
 	assert_true(duties_may_connect("agent", true, "broker"));
+	assert_true(duties_may_connect("smtpd", false, "proxymap"));
+	assert_true(duties_may_connect("agent", false, "proxymap"));
+	assert_false(duties_may_connect("proxymap", false, "qmgr"));
+	assert_false(duties_may_connect("qmgr", false, "proxymap"));
 	assert_false(duties_may_connect("smtpd", true, "broker"));
 	assert_false(duties_may_connect("resolve", true, "broker"));
 	assert_false(duties_may_connect("smtpd", false, "bounce"));

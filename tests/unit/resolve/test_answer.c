@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "ipc/desk.h"
 #include "resolve/answer.h"
-#include "resolve/desk.h"
 #include "tests/support/fixture.h"
 
 static struct fixture fix;
@@ -146,6 +146,16 @@ static void questions_are_shared_out_whole(void **state)
 	buf_free(&b);
 }
 
+static void answer_one(void *ctx, struct arena *arena, const void *body, size_t len, struct ipc_link *link)
+{
+	(void)resolve_answer(ctx, arena, body, len, link);
+}
+
+static size_t share_one(const void *body, size_t len)
+{
+	return resolve_share(body, len, 8);
+}
+
 static void threads_answer_every_question_once(void **state)
 {
 	enum { N = 500 };
@@ -157,7 +167,7 @@ static void threads_answer_every_question_once(void **state)
 	struct ipc_link *old = there;
 	there = ipc_link_new(fds[1], "qmgr");
 	struct client *c = client_new(ipc_link_new(fds[0], "resolve"));
-	struct desk *d = desk_new(resolver, 4);
+	struct desk *d = desk_new(&(struct desk_work){ .answer = answer_one, .share = share_one, .ctx = resolver }, 4);
 	for (uint64_t i = 1; i <= N; i++)
 		put_ask(&b, i, i % 2 ? "user@example.com" : "user@elsewhere.test");
 	desk_add(d, c, b.data, b.len);

@@ -69,6 +69,21 @@ static void tables_are_asked_for_parents_too(void **state)
 	expect_name("x", "regexp:{{/^example\\.com$/ y}}", "example.com", OST_FOUND);
 }
 
+/* As Postfix: a domain is local, or an alias or mailbox domain, when it is named itself. */
+static void some_lists_have_whole_names_alone(void **state)
+{
+	(void)state;
+	static const char *const params[] = { "mydestination", "virtual_alias_domains", "virtual_mailbox_domains" };
+	for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+		expect_name(params[i], ".example.com", "sub.example.com", OST_NOTFOUND);
+		expect_name(params[i], "example.com", "Example.com", OST_FOUND);
+		expect_name(params[i], "inline:{.example.com=y}", "sub.example.com", OST_NOTFOUND);
+		expect_name(params[i], "inline:{example.com=y}", "example.com", OST_FOUND);
+	}
+	expect_name("relay_domains", ".example.com", "sub.example.com", OST_FOUND);
+	expect_name("relay_domains", "inline:{.example.com=y}", "sub.example.com", OST_FOUND);
+}
+
 static void files_are_lists(void **state)
 {
 	(void)state;
@@ -229,6 +244,7 @@ int main(void)
 		cmocka_unit_test(subdomains_match_as_the_parameter_says),
 		cmocka_unit_test(the_first_match_decides_and_may_say_no),
 		cmocka_unit_test(tables_are_asked_for_parents_too),
+		cmocka_unit_test(some_lists_have_whole_names_alone),
 		cmocka_unit_test(files_are_lists),
 		cmocka_unit_test(what_cannot_be_read_is_not_a_no),
 		cmocka_unit_test(a_file_that_names_itself_ends),

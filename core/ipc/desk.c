@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "resolve/desk.h"
+#include "ipc/desk.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,11 +9,8 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
-#include "resolve/answer.h"
 
 #define DESK_MAGIC 0x7e501002u
-enum { SHARE = 8 }; /* questions that one thread takes at a time */
-
 struct client {
 	struct ipc_link *link;
 	atomic_uint users;
@@ -28,9 +25,10 @@ struct item {
 
 struct desk {
 	unsigned magic;
-	const struct resolver *resolver;
+	struct desk_work does;
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
+	size_t waiting;
 	struct item *first, *last;
 	unsigned idle, count, max;
 	bool closing;
@@ -73,6 +71,7 @@ static struct item *take(struct desk *d)
 		d->first = i->next;
 		if (!d->first)
 			d->last = NULL;
+		d->waiting--;
 	}
 	pthread_mutex_unlock(&d->lock);
 	return i;
@@ -83,7 +82,8 @@ static void *desk_thread(void *arg)
 	struct desk *d = arg;
 	struct arena *a = arena_new();
 	for (struct item *i; (i = take(d));) {
-		resolve_answer(d->resolver, a, i->body, i->len, i->client->link);
+		arena_reset(a);
+		d->does.answer(d->does.ctx, a, i->body, i->len, i->client->link);
 		client_release(&i->client);
 		free(i);
 	}
@@ -100,11 +100,11 @@ static bool grow(struct desk *d)
 	return true;
 }
 
-struct desk *desk_new(const struct resolver *r, unsigned max_threads)
+struct desk *desk_new(const struct desk_work *does, unsigned max_threads)
 {
 	struct desk *d = MEM_NEW(struct desk);
 	d->magic = DESK_MAGIC;
-	d->resolver = r;
+	d->does = *does;
 	d->max = max_threads;
 	d->threads = mem_zalloc(max_threads * sizeof *d->threads);
 	pthread_mutex_init(&d->lock, NULL);
@@ -122,19 +122,22 @@ static void queue_item(struct desk *d, struct item *i)
 	else
 		d->first = i;
 	d->last = i;
+	d->waiting++;
 	if (d->idle == 0 && d->count < d->max)
 		(void)grow(d); /* or those that there are do it, one after the other */
 	pthread_cond_signal(&d->work);
 }
 
-void desk_add(struct desk *d, struct client *c, const void *body, size_t len)
+bool desk_add(struct desk *d, struct client *c, const void *body, size_t len)
 {
 	CHECK_MAGIC(d, DESK_MAGIC);
 	const char *at = body;
+	bool room = true;
 	pthread_mutex_lock(&d->lock);
 	while (len > 0) {
-		size_t n = resolve_share(at, len, SHARE);
-		if (n == 0)
+		size_t n = d->does.share ? d->does.share(at, len) : len;
+		room = d->does.waiting_max == 0 || d->waiting < d->does.waiting_max;
+		if (n == 0 || !room)
 			break;
 		struct item *i = mem_alloc(sizeof *i + n);
 		*i = (struct item){ .client = c, .len = n };
@@ -145,6 +148,7 @@ void desk_add(struct desk *d, struct client *c, const void *body, size_t len)
 		len -= n;
 	}
 	pthread_mutex_unlock(&d->lock);
+	return room;
 }
 
 void desk_destroy(struct desk **dp)
