@@ -90,6 +90,8 @@ CASES = {
     "bind wrong": (BASIC + "bind_dn = cn=reader,dc=test\nbind_pw = a-wrong-one\n", ["secret@x.test"]),
     "version 2": (BASIC + "version = 2\n", ["joe@x.test"]),
     "referrals": (BASIC + "chase_referrals = yes\n", ["joe@x.test"]),
+    "referral": (BASIC.replace("dc=test", "ou=elsewhere,dc=test") + "chase_referrals = yes\n", ["jane@x.test", "nobody@x.test"]),
+    "no referral": (BASIC.replace("dc=test", "ou=elsewhere,dc=test") + "chase_referrals = no\n", ["jane@x.test"]),
     "not utf-8": (BASIC, [b"\xff\xfe@x.test", b"\xc0\xaf"]),
 }
 

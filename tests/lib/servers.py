@@ -72,7 +72,8 @@ class Slapd(Server):
     def __init__(self, *conf, ldaps=False):
         super().__init__()
         self.ldaps_port = free_port() if ldaps else 0
-        subprocess.run([HERE / "directory/make", self.folder, *conf], check=True)
+        refers_to = f"ldap://127.0.0.1:{self.port}"  # itself
+        subprocess.run([HERE / "directory/make", self.folder, *conf], check=True, env={**os.environ, "DIRECTORY_REFERS_TO": refers_to})
         self.ldapi = "ldapi://" + str(self.socket).replace("/", "%2F")
         self.urls = f"{self.ldapi} ldap://127.0.0.1:{self.port}" + (f" ldaps://127.0.0.1:{self.ldaps_port}" if ldaps else "")
 

@@ -101,22 +101,21 @@ bool directory_connection_prepare(struct directory *d, struct ost_why *why)
 		return d->host->why(why, "parameter server_host: %s: %s", d->servers.urls[0],
 				    ldap_err2string(error));
 	if (d->bind == BIND_SASL)
-		sasl_client_init(NULL); /* mechanisms are loaded now: later it is too late */
+		d->has_sasl = sasl_client_init(NULL) ==
+			      SASL_OK; /* mechanisms are loaded now: later it is too late */
 	bool ok = !uses_tls(d) || prepare_tls(d, ld, why);
 	ldap_unbind_ext(ld, NULL, NULL);
 	return ok;
 }
 
+/* The library has no public way to give a context back. */
+extern void ldap_pvt_tls_ctx_free(void *context) __attribute__((weak));
+
 void directory_connection_unprepare(struct directory *d)
 {
-	LDAP *ld = NULL;
-	if (d->tls && ldap_initialize(&ld, d->servers.urls[0]) == LDAP_SUCCESS) {
-		void *none = NULL;
-		ldap_set_option(ld, LDAP_OPT_X_TLS_CTX, d->tls);
-		ldap_set_option(ld, LDAP_OPT_X_TLS_CTX, none);
-		ldap_unbind_ext(ld, NULL, NULL);
-	}
-	if (d->bind == BIND_SASL)
+	if (d->tls && ldap_pvt_tls_ctx_free)
+		ldap_pvt_tls_ctx_free(d->tls);
+	if (d->has_sasl)
 		sasl_client_done();
 }
 

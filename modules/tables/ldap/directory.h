@@ -81,6 +81,7 @@ struct directory {
 	struct servers servers;
 	struct ost_pool *pool;
 	void *tls; /* the library's context: reads its files once, before the process is sealed */
+	bool has_sasl;
 	enum bind_how bind;
 	int scope;
 	int64_t size_limit;

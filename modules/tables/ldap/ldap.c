@@ -202,8 +202,7 @@ static void ldap_close(void *self)
 {
 	struct directory *d = self;
 	host->pool_free(d->pool);
-	if (d->servers.count > 0)
-		directory_connection_unprepare(d);
+	directory_connection_unprepare(d);
 	domain_list_close(d->domains);
 	expansion_free(d->base);
 	expansion_free(d->filter);

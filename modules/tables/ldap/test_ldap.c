@@ -234,7 +234,7 @@ static void a_server_that_is_silent_is_left_alone(void **state)
 	silent("ldap", "start_tls = yes\n");
 	silent("ldaps", "");
 	silent("ldaps", "bind = no\n");
-	silent("ldap", "bind = sasl\nsasl_mechs = DIGEST-MD5\nbind_dn = x\nbind_pw = y\n");
+	silent("ldap", "bind = sasl\nsasl_mechs = SCRAM-SHA-1\nbind_dn = x\nbind_pw = y\n");
 }
 
 /* ---- with one ------------------------------------------------------------------------------------------------------------- */
@@ -279,10 +279,10 @@ static void sasl_works(void **state)
 	(void)state;
 	need_slapd();
 	lines_expect(
-		table("bind = sasl\nsasl_mechs = DIGEST-MD5\nbind_dn = reader\nbind_pw = the-right-one\n"), a,
+		table("bind = sasl\nsasl_mechs = SCRAM-SHA-1\nbind_dn = reader\nbind_pw = the-right-one\n"), a,
 		"secret@x.test", "secret@mail.test");
 	expect_failure(
-		table("bind = sasl\nsasl_mechs = DIGEST-MD5\nbind_dn = reader\nbind_pw = a-wrong-one\n"),
+		table("bind = sasl\nsasl_mechs = SCRAM-SHA-1\nbind_dn = reader\nbind_pw = a-wrong-one\n"),
 		"secret@x.test", "SASL bind: Invalid credentials");
 	lines_expect(table("bind = sasl\nsasl_mechs = EXTERNAL\n"), a, "joe@x.test",
 		     "joe@mail.test,joe@base.test");
