@@ -281,4 +281,5 @@ const struct ost_host mod_host = {
 	.pool_free = host_pool_free,
 	.pool_take = host_pool_take,
 	.pool_give = host_pool_give,
+	.is_cache = host_is_cache,
 };

@@ -135,6 +135,11 @@ struct ost_host {
 	void *(*pool_take)(struct ost_pool *, int64_t deadline, bool *fresh, struct ost_why *);
 	/* why: the reason of OST_POOL_FAILED, for the log and for those who are refused meanwhile; else NULL. */
 	void (*pool_give)(struct ost_pool *, void *connection, enum ost_pool_state, const struct ost_why *why);
+
+	/* ---- tables: caches (since 1.2) ----------------------------------------------------------------------------- */
+	/* Is the table opened as a cache, to be made when it is missing, and changed by several processes? It lies in
+	 * data_directory, which stays open to its paths. Asked in open(). */
+	bool (*is_cache)(const struct ost_instance *);
 };
 
 #endif
