@@ -16,10 +16,12 @@ struct map_job {
 	bool incremental;         /* the present entries and those on standard input */
 	bool keep_root;           /* -o: do not become the source's owner */
 	bool inherit_mode;        /* without -p: the source's group and other permissions */
-	const char *remove;       /* -d: the present entries without this key; NULL: not asked for */
+	bool files;               /* -F: values name files */
+	const char *const *remove; /* -d: the present entries without these keys, which are in order; NULL: not asked for */
+	size_t removals;
 };
 
-enum map_built { MAP_BUILT, MAP_NO_KEY /* the key to remove is not there: nothing was changed */, MAP_FAILED };
+enum map_built { MAP_BUILT, MAP_NO_KEY /* none of the keys to remove is there: nothing was changed */, MAP_FAILED };
 
 /* Warnings go to the log; MAP_FAILED has the reason. Started by root: becomes the source's owner for good, or, when that is
  * root, lets a child that has become $mail_owner run the module. */
