@@ -198,9 +198,17 @@ static void answer(const struct lmdb_reader *r, const struct question *q, struct
 	r->host->answer(a, (const char *)text, q->nul && len > 0 && text[len - 1] == '\0' ? len - 1 : len);
 }
 
+/* Is the entry behind the key that was asked for? Where a damaged file has it otherwise a walk would not end. */
+static bool is_behind(const struct lmdb_entry *e, const struct question *q)
+{
+	size_t least = e->klen < q->klen ? e->klen : q->klen;
+	int diff = least ? memcmp(e->key, q->key, least) : 0;
+	return diff > 0 || (diff == 0 && e->klen > q->klen);
+}
+
 static enum lmdb_step answer_key(const struct lmdb_reader *r, struct question *q, const struct lmdb_entry *e)
 {
-	if (e->klen > sizeof q->next_key)
+	if (e->klen > sizeof q->next_key || !is_behind(e, q))
 		return LMDB_DAMAGED;
 	lmdb_copy_out(q->next_key, e->key, e->klen);
 	q->next_len = e->klen;

@@ -13,7 +13,8 @@ import time
 
 POSTFIX = pathlib.Path("/usr/sbin")
 DYNAMIC = pathlib.Path("/etc/postfix/dynamicmaps.cf")
-MAIN_CF = "compatibility_level = 3.6\nmail_owner = nobody\n"
+MAIN_CF = "compatibility_level = 3.6\n"
+MAIL_OWNER = {"Ostler": "mail_owner = nobody\n", "Postfix": ""}
 
 
 class Place:
@@ -26,7 +27,7 @@ class Place:
         self.bin = {"Ostler": args.prefix / "sbin", "Postfix": POSTFIX}
         for side in self.bin:
             (folder / side / "cf").mkdir(parents=True)
-            (folder / side / "cf/main.cf").write_text(MAIN_CF)
+            (folder / side / "cf/main.cf").write_text(MAIN_CF + MAIL_OWNER[side])
             (folder / side / "cf/master.cf").write_text("smtp inet n - n - - smtpd\n")
         shutil.copy(args.prefix / "etc/ostler/modules.cf", folder / "Ostler/cf/modules.cf")
         if DYNAMIC.exists():
