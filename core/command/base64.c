@@ -10,7 +10,8 @@ void base64_encode(struct buf *out, const void *data, size_t len)
 	const unsigned char *p = data;
 	for (size_t i = 0; i < len; i += 3) {
 		size_t left = len - i;
-		uint32_t group = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0u);
+		uint32_t group = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+				 (left > 2 ? p[i + 2] : 0u);
 		buf_putc(out, digits[group >> 18 & 63]);
 		buf_putc(out, digits[group >> 12 & 63]);
 		buf_putc(out, left > 1 ? digits[group >> 6 & 63] : '=');

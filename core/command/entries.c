@@ -7,8 +7,8 @@
 #include "base/sanitize.h"
 #include "mail/ascii.h"
 
-void entries_open(struct entries *e, const char *name, const char *text, size_t len, enum entry_syntax syntax, bool fold,
-		  bool utf8)
+void entries_open(struct entries *e, const char *name, const char *text, size_t len, enum entry_syntax syntax,
+		  bool fold, bool utf8)
 {
 	*e = (struct entries){ .syntax = syntax, .name = name, .fold = fold, .utf8 = utf8 };
 	lines_open(&e->lines, text, len);
@@ -44,7 +44,8 @@ static void trim(struct buf *b)
 
 /* ---- key white-space value --------------------------------------------------------------------------------------- */
 
-/* The end of the key at s: quotes and backslashes protect white space, and are a part of the key. NULL: no closing quote. */
+/* The end of the key at s: quotes and backslashes protect white space, and are a part of the key. NULL: no
+ * closing quote. */
 static const char *key_end(const char *s)
 {
 	bool quoted = false;
@@ -61,7 +62,8 @@ static bool parse_map(struct entries *e, const struct logical_line *l)
 {
 	const char *key = skip_space(l->text), *end = key_end(key);
 	if (!end) {
-		log_warning("%s, line %d: unbalanced '\"' in '%s' -- ignoring this line", e->name, l->line, l->text);
+		log_warning("%s, line %d: unbalanced '\"' in '%s' -- ignoring this line", e->name, l->line,
+			    l->text);
 		return false;
 	}
 	buf_add(&e->key, key, (size_t)(end - key));
@@ -99,7 +101,8 @@ static bool parse_line(struct entries *e, const struct logical_line *l)
 		return false;
 	}
 	if (e->utf8 && !utf8_valid(l->text, strlen(l->text))) {
-		log_warning("%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", e->name, l->line, l->text);
+		log_warning("%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", e->name, l->line,
+			    l->text);
 		return false;
 	}
 	return e->syntax == ENTRY_MAP ? parse_map(e, l) : parse_alias(e, l);
@@ -115,8 +118,11 @@ bool entries_next(struct entries *e, struct entry *entry)
 			continue;
 		for (size_t i = 0; e->fold && i < e->key.len; i++)
 			e->key.data[i] = ascii_lower(e->key.data[i]);
-		*entry = (struct entry){ .key = buf_str(&e->key), .klen = e->key.len, .value = buf_str(&e->value),
-					 .vlen = e->value.len, .line = l.line };
+		*entry = (struct entry){ .key = buf_str(&e->key),
+					 .klen = e->key.len,
+					 .value = buf_str(&e->value),
+					 .vlen = e->value.len,
+					 .line = l.line };
 		return true;
 	}
 	return false;

@@ -28,12 +28,14 @@ struct entries {
 };
 
 /* text must outlive the reading. */
-void entries_open(struct entries *, const char *name, const char *text, size_t len, enum entry_syntax, bool fold, bool utf8);
+void entries_open(struct entries *, const char *name, const char *text, size_t len, enum entry_syntax,
+		  bool fold, bool utf8);
 bool entries_next(struct entries *, struct entry *);
 void entries_close(struct entries *);
 
-/* For entries.c: the two halves of a line of an alias file. The name up to its colon as it is meant, *remote: with an @ outside
- * of quotes; answers what follows the colon, NULL: there is none. The value as a header would have it. */
+/* For entries.c: the two halves of a line of an alias file. The name up to its colon as it is meant, *remote:
+ * with an @ outside of quotes; answers what follows the colon, NULL: there is none. The value as a header
+ * would have it. */
 const char *entries_alias_name(const char *, struct buf *name, bool *remote);
 void entries_alias_value(const char *, struct buf *value);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Lines of alias files, `name: value, value …`: both sides are read as the words of a mail header (RFC 822) and written anew,
- * with white space where two words meet and behind commas. */
+ * Lines of alias files, `name: value, value …`: both sides are read as the words of a mail header (RFC 822)
+ * and written anew, with white space where two words meet and behind commas. */
 #include <string.h>
 
 #include "command/entries.h"
@@ -8,7 +8,8 @@
 
 enum kind { END, WORD, QUOTED, COMMENT, LITERAL, SPECIAL };
 
-/* One token. Its text: of a WORD without its backslashes, of a QUOTED without the quotes around it, of others as it was. */
+/* One token. Its text: of a WORD without its backslashes, of a QUOTED without the quotes around it, of others
+ * as it was. */
 struct token {
 	enum kind kind;
 	const char *text;
@@ -26,7 +27,8 @@ static bool ends_word(char c)
 	return !c || ascii_space(c) || (is_special(c) && c != '\\');
 }
 
-/* Up to and with the closing character; one that is missing is nobody's fault. Backslashes protect; comments nest. */
+/* Up to and with the closing character; one that is missing is nobody's fault. Backslashes protect; comments
+ * nest. */
 static const char *skip_enclosed(const char *s, char open, char close)
 {
 	int depth = 0;

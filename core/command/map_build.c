@@ -40,7 +40,8 @@ static bool read_stdin(struct build *b, struct ost_why *why)
 			continue;
 		if (n < 0 || text.len + (size_t)n > SOURCE_BYTES) {
 			buf_free(&text);
-			return n < 0 ? why_errno(why, "read standard input") : why_set(why, "standard input is too long");
+			return n < 0 ? why_errno(why, "read standard input")
+				     : why_set(why, "standard input is too long");
 		}
 		if (n == 0)
 			break;
@@ -107,7 +108,8 @@ static bool make_temporary(struct build *b, struct ost_why *why)
 	return false;
 }
 
-/* Mode and owner: those of the index that is replaced; of a first one, the source's permissions for group and others. */
+/* Mode and owner: those of the index that is replaced; of a first one, the source's permissions for group and
+ * others. */
 static bool set_mode(const struct build *b, const char *target, struct ost_why *why)
 {
 	struct stat old;

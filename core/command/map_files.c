@@ -12,7 +12,8 @@
 
 enum { FILE_BYTES = 1 << 24 };
 
-/* The files one behind the other, a newline between them. Answers the name of one that cannot be read, errno says why. */
+/* The files one behind the other, a newline between them. Answers the name of one that cannot be read, errno
+ * says why. */
 static const char *read_files(struct arena *a, const char *names, struct buf *content)
 {
 	char *save = NULL, *list = arena_strdup(a, names);
@@ -36,12 +37,15 @@ static struct file_entry *read_entry(struct arena *a, const struct entries *sour
 	struct file_entry *f = NULL;
 	const char *missing = read_files(a, e->value, &content);
 	if (missing) {
-		log_warning("%s, line %d: open %s: %s: skipping this entry", source->name, e->line, missing, strerror(errno));
+		log_warning("%s, line %d: open %s: %s: skipping this entry", source->name, e->line, missing,
+			    strerror(errno));
 	} else {
 		base64_encode(&value, content.data, content.len);
 		f = ARENA_NEW(a, struct file_entry);
-		f->entry = (struct entry){ .key = arena_strndup(a, e->key, e->klen), .klen = e->klen,
-					   .value = arena_strndup(a, buf_str(&value), value.len), .vlen = value.len,
+		f->entry = (struct entry){ .key = arena_strndup(a, e->key, e->klen),
+					   .klen = e->klen,
+					   .value = arena_strndup(a, buf_str(&value), value.len),
+					   .vlen = value.len,
 					   .line = e->line };
 	}
 	buf_free(&content);

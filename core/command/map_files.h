@@ -12,7 +12,8 @@ struct file_entry {
 	struct entry entry; /* in the arena */
 };
 
-/* All entries of the source, in the arena. Where a file cannot be read the entry is warned about and left out. */
+/* All entries of the source, in the arena. Where a file cannot be read the entry is warned about and left
+ * out. */
 struct file_entry *map_files_read(struct arena *, struct entries *source);
 
 #endif

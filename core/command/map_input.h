@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Lines of standard input. Before it waits for more, what was printed so far goes out: who types keys sees each answer. */
+ * Lines of standard input. Before it waits for more, what was printed so far goes out: who types keys sees
+ * each answer. */
 #ifndef COMMAND_MAP_INPUT_H
 #define COMMAND_MAP_INPUT_H
 

@@ -19,7 +19,7 @@ struct message {
 	map_message_fn *ask;
 	void *ctx;
 	enum place place;
-	struct buf header; /* the one that may go on */
+	struct buf header;                      /* the one that may go on */
 	enum { TEXT, MULTIPART, MESSAGE } type; /* of what the present headers belong to */
 	char *boundaries[DEPTH_MAX];
 	size_t depth;
@@ -62,7 +62,8 @@ static void take_content_type(struct message *m, const char *body)
 	if (boundary) {
 		m->boundaries[m->depth++] = boundary;
 		m->type = MULTIPART;
-	} else if (strncasecmp(body, "message/rfc822", 14) == 0 || strncasecmp(body, "message/global", 14) == 0) {
+	} else if (strncasecmp(body, "message/rfc822", 14) == 0 ||
+		   strncasecmp(body, "message/global", 14) == 0) {
 		m->type = MESSAGE;
 	}
 }

@@ -105,7 +105,8 @@ static int compare_keys(const void *key, const void *element)
 
 static bool to_remove(const struct source *s, const char *key)
 {
-	return s->job->remove && bsearch(key, s->job->remove, s->job->removals, sizeof *s->job->remove, compare_keys);
+	return s->job->remove &&
+	       bsearch(key, s->job->remove, s->job->removals, sizeof *s->job->remove, compare_keys);
 }
 
 static bool keep_entry(void *ctx, const char *key, size_t klen, const char *value, size_t vlen)
@@ -138,7 +139,9 @@ static bool is_lmdb(const struct map_job *job)
 static const char *shown_name(const struct source *s)
 {
 	const struct map_job *job = s->job;
-	return is_lmdb(job) ? arena_printf(s->arena, "%s:%s", job->type, job->path) : strcmp(job->type, "cdb") == 0 ? job->path : s->target;
+	return is_lmdb(job)                    ? arena_printf(s->arena, "%s:%s", job->type, job->path)
+	       : strcmp(job->type, "cdb") == 0 ? job->path
+					       : s->target;
 }
 
 /* Reads the index that is there. Adding to none makes a first one. */
@@ -153,7 +156,8 @@ static bool read_old(struct source *s, struct ost_why *why)
 	struct arena *a = arena_new();
 	struct ost_why inner = { "" };
 	struct table *t = table_open(s->job->view, name, &inner);
-	bool ok = inner.text[0] == '\0' ? table_walk(t, a, keep_entry, s, why) : why_set(why, "%s", inner.text);
+	bool ok =
+		inner.text[0] == '\0' ? table_walk(t, a, keep_entry, s, why) : why_set(why, "%s", inner.text);
 	arena_destroy(&a);
 	free(name);
 	return ok;
@@ -193,7 +197,8 @@ static bool next_new(struct source *s, struct entry *e)
 	return (!s->job->files && entries_next(&s->entries, e)) || next_special(s, e);
 }
 
-static bool next_entry(struct ost_source *pub, const char **key, size_t *klen, const char **value, size_t *vlen, int *line)
+static bool next_entry(struct ost_source *pub, const char **key, size_t *klen, const char **value,
+		       size_t *vlen, int *line)
 {
 	struct source *s = of(pub);
 	struct entry e;
@@ -231,13 +236,19 @@ static bool suffix_sane(const char *suffix)
 	return true;
 }
 
-static enum map_built write_index(const struct map_job *job, const struct ost_table_ops *ops, const struct map_text *t,
-				  int fd, struct ost_why *why)
+static enum map_built write_index(const struct map_job *job, const struct ost_table_ops *ops,
+				  const struct map_text *t, int fd, struct ost_why *why)
 {
 	char *target = mem_printf("%s%s", job->path, ops->suffix);
-	struct source s = { .pub = { .size = sizeof s.pub, .next = next_entry, .duplicate = duplicate, .fd = fd,
+	struct source s = { .pub = { .size = sizeof s.pub,
+				     .next = next_entry,
+				     .duplicate = duplicate,
+				     .fd = fd,
 				     .flags = job->build_flags },
-			    .job = job, .files = t->files, .arena = arena_new(), .target = target };
+			    .job = job,
+			    .files = t->files,
+			    .arena = arena_new(),
+			    .target = target };
 	s.shown = shown_name(&s);
 	s.old_end = &s.old;
 	entries_open(&s.entries, t->name, t->text, t->len, job->syntax, job->fold, job->utf8);
@@ -261,19 +272,25 @@ static bool may_build(const struct map_job *job, const struct ost_table_ops *ops
 	bool changes = job->remove || job->incremental;
 	if (!ops->build || !suffix_sane(ops->suffix)) {
 		if (!job->remove)
-			return why_set(why, "unsupported dictionary type: %s does not support bulk-mode creation.", job->type);
+			return why_set(why,
+				       "unsupported dictionary type: %s does not support bulk-mode creation.",
+				       job->type);
 		return strcmp(job->type, "static") == 0
-			       ? why_set(why, "table %s:%s: delete operation is not supported", job->type, job->path)
-			       : why_set(why, "%s:%s map requires O_RDONLY access mode", job->type, job->path);
+			       ? why_set(why, "table %s:%s: delete operation is not supported", job->type,
+					 job->path)
+			       : why_set(why, "%s:%s map requires O_RDONLY access mode", job->type,
+					 job->path);
 	}
 	return !changes || ops->walk ||
-	       why_set(why, "dict_%s_open: inappropriate open flags for %s database - specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC",
+	       why_set(why,
+		       "dict_%s_open: inappropriate open flags for %s database - specify O_RDONLY or "
+		       "O_WRONLY|O_CREAT|O_TRUNC",
 		       job->type, job->type);
 }
 
 /* In this process, which is not root. */
-static enum map_built write_here(const struct map_job *job, const struct map_text *t, int fd, char suffix[MAP_SUFFIX],
-				 struct ost_why *why)
+static enum map_built write_here(const struct map_job *job, const struct map_text *t, int fd,
+				 char suffix[MAP_SUFFIX], struct ost_why *why)
 {
 	struct ost_why inner = { "" };
 	const struct mod_provider *provider = mod_find(OST_KIND_TABLE, job->type, &inner);
@@ -305,7 +322,8 @@ static _Noreturn void child(const struct map_job *job, const struct map_text *t,
 }
 
 /* In a child that becomes $mail_owner, for root. What it says is not trusted. */
-static enum map_built write_in_child(const struct map_job *job, const struct map_text *t, int fd, char suffix[MAP_SUFFIX], struct ost_why *why)
+static enum map_built write_in_child(const struct map_job *job, const struct map_text *t, int fd,
+				     char suffix[MAP_SUFFIX], struct ost_why *why)
 {
 	struct outcome o = { .result = MAP_FAILED };
 	int report[2];
@@ -339,7 +357,8 @@ static enum map_built write_in_child(const struct map_job *job, const struct map
 	return o.result;
 }
 
-enum map_built map_module_write(const struct map_job *job, const struct map_text *t, int fd, char suffix[MAP_SUFFIX], struct ost_why *why)
+enum map_built map_module_write(const struct map_job *job, const struct map_text *t, int fd,
+				char suffix[MAP_SUFFIX], struct ost_why *why)
 {
 	return command_is_root() ? write_in_child(job, t, fd, suffix, why)
 				 : write_here(job, t, fd, suffix, why);

@@ -21,20 +21,23 @@ struct run {
 	const struct map_query *q;
 	struct table **tables; /* ends with NULL */
 	struct buf decoded;
-	bool any;     /* something was found */
+	bool any; /* something was found */
 };
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
 
 char *map_full_name(const struct cfg_view *view, const char *text)
 {
-	return strchr(text, ':') ? mem_strdup(text) : mem_printf("%s:%s", cfg_str(view, P_default_database_type), text);
+	return strchr(text, ':') ? mem_strdup(text)
+				 : mem_printf("%s:%s", cfg_str(view, P_default_database_type), text);
 }
 
 /* A table as Postfix calls it in its complaints: some with the file's suffix. */
 static const char *shown_name(struct arena *a, const char *name)
 {
-	static const char *const suffixes[][2] = { { "hash:", ".db" }, { "btree:", ".db" }, { "cdb:", ".cdb" } };
+	static const char *const suffixes[][2] = { { "hash:", ".db" },
+						   { "btree:", ".db" },
+						   { "cdb:", ".cdb" } };
 	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (strncmp(name, suffixes[i][0], strlen(suffixes[i][0])) == 0)
 			return arena_printf(a, "%s%s", name, suffixes[i][1]);
@@ -74,7 +77,8 @@ static bool decode(struct run *r, const char *table, const char *key, const char
 	}
 	if (base64_decode(&r->decoded, value, len))
 		return true;
-	log_warning("table %s: key %s: malformed BASE64 value: %s", shown_name(r->q->arena, table), key, value);
+	log_warning("table %s: key %s: malformed BASE64 value: %s", shown_name(r->q->arena, table), key,
+		    value);
 	return false;
 }
 
@@ -99,7 +103,8 @@ static bool key_is_text(const struct run *r, const char *table, const char *key)
 {
 	if (!r->q->utf8 || utf8_valid(key, strlen(key)))
 		return true;
-	log_warning("%s: non-UTF-8 key \"%s\": malformed UTF-8 or invalid codepoint", shown_name(r->q->arena, table), key);
+	log_warning("%s: non-UTF-8 key \"%s\": malformed UTF-8 or invalid codepoint",
+		    shown_name(r->q->arena, table), key);
 	return false;
 }
 
@@ -110,7 +115,8 @@ static bool ask_table(struct run *r, struct table *t, const char *key, size_t kl
 	struct arena *a = r->q->arena;
 	bool fold = r->q->fold && !(table_flags(t) & OST_TABLE_WHOLE_KEYS);
 	const char *asked = fold ? table_fold(a, key) : key;
-	enum ost_found result = key_is_text(r, table_name(t), key) ? table_lookup(t, a, asked, klen, &found) : OST_NOTFOUND;
+	enum ost_found result =
+		key_is_text(r, table_name(t), key) ? table_lookup(t, a, asked, klen, &found) : OST_NOTFOUND;
 	if (result == OST_NOTFOUND)
 		return false;
 	if (result != OST_FOUND)
@@ -181,7 +187,8 @@ int map_query_list(struct map_query *q)
 	struct run r = { .q = q, .tables = open_tables(q, 1) };
 	struct ost_why why;
 	if (!table_can_walk(r.tables[0]))
-		log_fatal("table %s: sequence operation is not supported", shown_name(q->arena, table_name(r.tables[0])));
+		log_fatal("table %s: sequence operation is not supported",
+			  shown_name(q->arena, table_name(r.tables[0])));
 	struct arena *a = arena_new(); /* emptied before each entry */
 	if (!table_walk(r.tables[0], a, show_entry, &r, &why))
 		log_fatal("%s", why.text);

@@ -29,12 +29,18 @@ struct flavour {
 };
 
 static const struct flavour postmap = {
-	"postmap", "bd:fFhimnNopq:rsuUvw",
-	"usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...", ENTRY_MAP, "\t",
+	"postmap",
+	"bd:fFhimnNopq:rsuUvw",
+	"usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+	ENTRY_MAP,
+	"\t",
 };
 static const struct flavour postalias = {
-	"postalias", "d:finNopq:rsuvw",
-	"usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...", ENTRY_ALIAS, ":\t",
+	"postalias",
+	"d:finNopq:rsuvw",
+	"usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+	ENTRY_ALIAS,
+	":\t",
 };
 
 struct request {
@@ -63,8 +69,9 @@ static void take_flag(struct request *r, int option)
 		char option;
 		unsigned build, message;
 	} flags[] = {
-		{ 'r', OST_BUILD_REPLACE, 0 }, { 'w', OST_BUILD_IGNORE, 0 }, { 'N', OST_BUILD_NULL, 0 }, { 'n', OST_BUILD_NO_NULL, 0 },
-		{ 'h', 0, MAP_HEADERS },       { 'b', 0, MAP_BODY },	     { 'm', 0, MAP_MIME },
+		{ 'r', OST_BUILD_REPLACE, 0 }, { 'w', OST_BUILD_IGNORE, 0 }, { 'N', OST_BUILD_NULL, 0 },
+		{ 'n', OST_BUILD_NO_NULL, 0 }, { 'h', 0, MAP_HEADERS },      { 'b', 0, MAP_BODY },
+		{ 'm', 0, MAP_MIME },
 	};
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
 		if (flags[i].option == option) {
@@ -112,7 +119,8 @@ static void read_options(struct request *r, int argc, char **argv)
 	snprintf(name, sizeof name, "%s", r->flavour->name);
 	argv[0] = name; /* for getopt's own complaints */
 	optind = 1;
-	for (int c = getopt(argc, argv, r->flavour->options); c != -1; c = getopt(argc, argv, r->flavour->options))
+	for (int c = getopt(argc, argv, r->flavour->options); c != -1;
+	     c = getopt(argc, argv, r->flavour->options))
 		take_option(r, c);
 	argv[0] = NULL;
 	if (optind == argc)
@@ -123,7 +131,8 @@ static void read_options(struct request *r, int argc, char **argv)
 		log_warning("ignoring -m option without -b or -h");
 		r->message = 0;
 	}
-	if ((r->job.build_flags & (OST_BUILD_NULL | OST_BUILD_NO_NULL)) == (OST_BUILD_NULL | OST_BUILD_NO_NULL))
+	if ((r->job.build_flags & (OST_BUILD_NULL | OST_BUILD_NO_NULL)) ==
+	    (OST_BUILD_NULL | OST_BUILD_NO_NULL))
 		r->job.build_flags &= ~OST_BUILD_NO_NULL;
 }
 
@@ -147,7 +156,8 @@ static enum map_built change_here(struct request *r, const char *name)
 	return result;
 }
 
-/* The same in a child where there are several and this is root, who may become each source's owner in turn. */
+/* The same in a child where there are several and this is root, who may become each source's owner in turn.
+ */
 static enum map_built change(struct request *r, const char *name, bool several)
 {
 	if (!several || !command_is_root())
@@ -178,7 +188,8 @@ static const char **read_keys(struct request *r, size_t *count)
 	size_t n = 0, room = 0, len;
 	const char **keys = NULL, *key = r->remove;
 	bool lines = strcmp(key, "-") == 0;
-	for (key = lines ? map_input_line(&in, &len) : key; key; key = lines ? map_input_line(&in, &len) : NULL) {
+	for (key = lines ? map_input_line(&in, &len) : key; key;
+	     key = lines ? map_input_line(&in, &len) : NULL) {
 		if (n == room) {
 			room = room ? room * 2 : 16;
 			keys = mem_realloc(keys, room * sizeof *keys);
@@ -235,19 +246,31 @@ static struct config *start(struct request *r)
 
 static int run(const struct flavour *flavour, int argc, char **argv)
 {
-	struct request r = { .flavour = flavour, .arena = arena_new(),
+	struct request r = { .flavour = flavour,
+			     .arena = arena_new(),
 			     .job = { .syntax = flavour->syntax, .fold = true, .inherit_mode = true } };
-	const struct log_to to = { .syslog_name = "ostler", .role = flavour->name, .command = flavour->name,
-				   .facility = LOG_MAIL, .also_stderr = true, .fd = -1 };
+	const struct log_to to = { .syslog_name = "ostler",
+				   .role = flavour->name,
+				   .command = flavour->name,
+				   .facility = LOG_MAIL,
+				   .also_stderr = true,
+				   .fd = -1 };
 	log_open(&to);
 	read_options(&r, argc, argv);
 	struct config *config = start(&r);
 	char **names = argv + optind;
 	size_t n = (size_t)(argc - optind);
-	struct map_query query = { .view = r.view, .names = names, .count = n, .separator = flavour->separator, .fold = r.job.fold,
-				   .utf8 = r.job.utf8, .files = r.job.files, .message = r.message, .arena = r.arena };
-	int status = r.query  ? map_query_key(&query, r.query)
-		     : r.list ? map_query_list(&query)
+	struct map_query query = { .view = r.view,
+				   .names = names,
+				   .count = n,
+				   .separator = flavour->separator,
+				   .fold = r.job.fold,
+				   .utf8 = r.job.utf8,
+				   .files = r.job.files,
+				   .message = r.message,
+				   .arena = r.arena };
+	int status = r.query    ? map_query_key(&query, r.query)
+		     : r.list   ? map_query_list(&query)
 		     : r.remove ? remove_keys(&r, names, n)
 				: make(&r, names, n);
 	if (fflush(stdout) != 0)

@@ -31,7 +31,8 @@ static bool open_instance(struct cache *c, const struct cfg_view *view, struct o
 	struct ost_why inner = { "" };
 	size_t len = strcspn(c->name, ":");
 	if (!c->name[len] || len == 0 || len >= sizeof type)
-		return why_set(why, "open dictionary: expecting \"type:name\" form instead of \"%s\"", c->name);
+		return why_set(why, "open dictionary: expecting \"type:name\" form instead of \"%s\"",
+			       c->name);
 	memcpy(type, c->name, len);
 	type[len] = '\0';
 	const struct mod_provider *provider = mod_find(OST_KIND_TABLE, type, &inner);
@@ -44,7 +45,7 @@ static bool open_instance(struct cache *c, const struct cfg_view *view, struct o
 	return c->instance != NULL;
 }
 
-struct cache *cache_open(const struct cfg_view *view, const char *text, struct ost_why *why)
+struct cache *table_cache_open(const struct cfg_view *view, const char *text, struct ost_why *why)
 {
 	struct cache *c = MEM_NEW(struct cache);
 	c->magic = CACHE_MAGIC;
@@ -53,11 +54,11 @@ struct cache *cache_open(const struct cfg_view *view, const char *text, struct o
 	while (strncmp(c->name, "proxy:", 6) == 0)
 		c->name += 6;
 	if (!open_instance(c, view, why))
-		cache_close(&c);
+		table_cache_close(&c);
 	return c;
 }
 
-void cache_close(struct cache **cp)
+void table_cache_close(struct cache **cp)
 {
 	struct cache *c = *cp;
 	if (!c)
@@ -70,7 +71,7 @@ void cache_close(struct cache **cp)
 	*cp = NULL;
 }
 
-const char *cache_name(const struct cache *c)
+const char *table_cache_name(const struct cache *c)
 {
 	return c->name;
 }
@@ -87,7 +88,8 @@ static bool enter(struct cache *c, const char *entry, int64_t deadline, struct o
 	return true;
 }
 
-static enum ost_found checked(const struct cache *c, enum ost_found result, const char *what, const struct ost_why *why)
+static enum ost_found checked(const struct cache *c, enum ost_found result, const char *what,
+			      const struct ost_why *why)
 {
 	if (result == OST_FOUND || result == OST_NOTFOUND)
 		return result;
@@ -95,11 +97,13 @@ static enum ost_found checked(const struct cache *c, enum ost_found result, cons
 	return result == OST_BADTABLE ? OST_BADTABLE : OST_TEMPFAIL;
 }
 
-enum ost_found cache_lookup(struct cache *c, struct arena *a, const char *key, struct lookup *found)
+enum ost_found table_cache_lookup(struct cache *c, struct arena *a, const char *key, struct lookup *found)
 {
 	*found = (struct lookup){ .table = c->name };
 	struct ost_answer answer = { .arena = a, .why = &found->why };
-	struct ost_query query = { .size = sizeof query, .key = key, .klen = strlen(key), .deadline = mod_deadline(1) };
+	struct ost_query query = {
+		.size = sizeof query, .key = key, .klen = strlen(key), .deadline = mod_deadline(1)
+	};
 	enum ost_found result = OST_TEMPFAIL;
 	if (enter(c, "lookup", query.deadline, &found->why)) {
 		result = c->ops->lookup(mod_self(c->instance), &query, &answer);
@@ -114,7 +118,7 @@ enum ost_found cache_lookup(struct cache *c, struct arena *a, const char *key, s
 	return checked(c, result, "lookup", &found->why);
 }
 
-bool cache_update(struct cache *c, const char *key, const char *value)
+bool table_cache_update(struct cache *c, const char *key, const char *value)
 {
 	struct ost_why why = { "" };
 	enum ost_found result = OST_TEMPFAIL;
@@ -125,7 +129,7 @@ bool cache_update(struct cache *c, const char *key, const char *value)
 	return checked(c, result, "update", &why) == OST_FOUND;
 }
 
-enum ost_found cache_remove(struct cache *c, const char *key)
+enum ost_found table_cache_remove(struct cache *c, const char *key)
 {
 	struct ost_why why = { "" };
 	enum ost_found result = OST_TEMPFAIL;
@@ -139,7 +143,8 @@ enum ost_found cache_remove(struct cache *c, const char *key)
 /* ---- expiry ------------------------------------------------------------------------------------------------------ */
 
 /* One step of the walk; each is a call of its own, so that the module is not held up. */
-static enum ost_found step(struct cache *c, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value)
+static enum ost_found step(struct cache *c, struct ost_cursor **cursor, struct ost_answer *key,
+			   struct ost_answer *value)
 {
 	if (!enter(c, "walk", mod_deadline(1), key->why))
 		return OST_TEMPFAIL;
@@ -157,7 +162,8 @@ static void free_cursor(struct cache *c, struct ost_cursor *cursor)
 	mod_leave(c->instance);
 }
 
-bool cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, void *ctx, struct cache_expired *counts)
+bool table_cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, void *ctx,
+			struct cache_expired *counts)
 {
 	struct ost_cursor *cursor = NULL;
 	struct ost_why why = { "" };
@@ -173,7 +179,7 @@ bool cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, void *c
 			counts->kept++;
 			continue;
 		}
-		removed = cache_remove(c, key.value);
+		removed = table_cache_remove(c, key.value);
 		if (removed < OST_NOTFOUND)
 			break;
 		counts->removed++;

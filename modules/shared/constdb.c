@@ -37,15 +37,15 @@ static bool map_index(struct constdb *c, struct ost_instance *instance, const st
 {
 	const char *name = c->host->instance_name(instance);
 	if (cdb_init(&c->db, fd) < 0)
-		return c->host->why(why, "%s%s is not a constant database (%s): run postmap %s:%s", name, type->suffix,
-				    strerror(errno), type->name, name);
+		return c->host->why(why, "%s%s is not a constant database (%s): run postmap %s:%s", name,
+				    type->suffix, strerror(errno), type->name, name);
 	c->nul = keys_end_in_nul(c->db);
 	index_warn_when_older(c->host, instance, type, fd);
 	return true;
 }
 
-struct constdb *constdb_open(const struct ost_host *host, struct ost_instance *instance, const struct index_type *type,
-			     bool berkeley, struct ost_why *why)
+struct constdb *constdb_open(const struct ost_host *host, struct ost_instance *instance,
+			     const struct index_type *type, bool berkeley, struct ost_why *why)
 {
 	int fd = host->file_open(instance, host->instance_name(instance), type->suffix, why);
 	if (fd < 0)
@@ -107,7 +107,9 @@ static bool get_record(const struct constdb *c, uint32_t at, struct record *r)
 	size_t size = c->db.cdb_fsize;
 	if (at > size || size - at < RECORD_HEAD)
 		return false;
-	__builtin_prefetch(bytes + CACHE_LINE); /* most records lie in two lines of the cache: both come at the same time */
+	__builtin_prefetch(
+		bytes +
+		CACHE_LINE); /* most records lie in two lines of the cache: both come at the same time */
 	r->klen = number(bytes);
 	r->vlen = number(bytes + 4);
 	r->key = bytes + RECORD_HEAD;
@@ -115,8 +117,8 @@ static bool get_record(const struct constdb *c, uint32_t at, struct record *r)
 	return (size_t)r->klen + r->vlen <= size - at - RECORD_HEAD;
 }
 
-/* What libcdb's cdb_find() does, for a file in memory, a quarter faster: the wait for memory is nearly all of it, and here it waits
- * for a record's two halves at once. */
+/* What libcdb's cdb_find() does, for a file in memory, a quarter faster: the wait for memory is nearly all of
+ * it, and here it waits for a record's two halves at once. */
 static enum ost_found find(const struct constdb *c, const char *key, size_t klen, struct record *r)
 {
 	enum { TABLES = 256, POINTER = 8, SLOT = 8 };
@@ -184,10 +186,12 @@ static enum ost_found walk_index(const struct constdb *c, struct ost_cursor **cu
 	return more == 0 ? OST_NOTFOUND : OST_BADTABLE;
 }
 
-enum ost_found constdb_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value)
+enum ost_found constdb_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key,
+			    struct ost_answer *value)
 {
 	const struct constdb *c = self;
-	return c->text ? textmap_walk(c->host, c->text, cursor, key, value) : walk_index(c, cursor, key, value);
+	return c->text ? textmap_walk(c->host, c->text, cursor, key, value)
+		       : walk_index(c, cursor, key, value);
 }
 
 void constdb_cursor_free(void *self, struct ost_cursor *cursor)
@@ -229,5 +233,6 @@ bool constdb_build(const struct ost_host *host, struct ost_source *source, struc
 	}
 	textmap_free(map);
 	return error == 0 || host->why(why, "cannot write the index: %s",
-				       error == ENOMEM || error == EFBIG ? "it would be larger than 4 GB" : strerror(error));
+				       error == ENOMEM || error == EFBIG ? "it would be larger than 4 GB"
+									 : strerror(error));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A whole index. LMDB writes to files that it opens by name, and there is only a descriptor: so the entries, in order, go
- * to a file in memory, and a compact copy of that to the descriptor. */
+ * A whole index. LMDB writes to files that it opens by name, and there is only a descriptor: so the entries,
+ * in order, go to a file in memory, and a compact copy of that to the descriptor. */
 #include <errno.h>
 #include <lmdb.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "shared/indexfile.h"
 #include "shared/lmdb_write.h"
 
-struct item { /* an entry of the map, to be put in order */
+struct item {           /* an entry of the map, to be put in order */
 	uint64_t start; /* the key's first bytes, so that most comparisons end there */
 	const char *key, *value;
 	size_t klen, vlen;
@@ -98,7 +98,9 @@ static int write_index(int fd, const struct item *items, size_t count, size_t by
 	if (!error)
 		error = mdb_env_set_mapsize(env, map_size(count, bytes));
 	if (!error)
-		error = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_WRITEMAP | MDB_NOMEMINIT, 0600);
+		error = mdb_env_open(env, path,
+				     MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | MDB_WRITEMAP | MDB_NOMEMINIT,
+				     0600);
 	if (!error)
 		error = put_all(env, items, count);
 	if (!error)

@@ -58,8 +58,8 @@ static enum lmdb_step get_page(const struct lmdb_view *v, size_t number, struct 
 	p->at = v->bytes + number * v->page_size;
 	lmdb_copy_out(&head, p->at, sizeof head);
 	p->flags = head.flags & (PAGE_BRANCH | PAGE_LEAF);
-	if (head.number != number || (p->flags != PAGE_BRANCH && p->flags != PAGE_LEAF) || head.lower < LMDB_PAGE_HEAD ||
-	    head.lower > v->page_size)
+	if (head.number != number || (p->flags != PAGE_BRANCH && p->flags != PAGE_LEAF) ||
+	    head.lower < LMDB_PAGE_HEAD || head.lower > v->page_size)
 		return LMDB_DAMAGED;
 	p->count = (head.lower - LMDB_PAGE_HEAD) / 2u;
 	return LMDB_OK;
@@ -94,8 +94,8 @@ static int compare(const struct node *n, const void *key, size_t klen)
 }
 
 /* How many of the entries from `first` on have keys that are lower than key, or the same (with equal). */
-static bool count_lower(const struct lmdb_view *v, const struct page *p, unsigned first, const void *key, size_t klen, bool equal,
-			unsigned *count)
+static bool count_lower(const struct lmdb_view *v, const struct page *p, unsigned first, const void *key,
+			size_t klen, bool equal, unsigned *count)
 {
 	unsigned low = first, high = p->count;
 	while (low < high) {
@@ -120,7 +120,8 @@ struct place {
 };
 
 /* From the given page down to the leaf where the key belongs. */
-static enum lmdb_step descend(const struct lmdb_view *v, size_t number, const void *key, size_t klen, struct place *where)
+static enum lmdb_step descend(const struct lmdb_view *v, size_t number, const void *key, size_t klen,
+			      struct place *where)
 {
 	for (int depth = 0; depth < DEPTH_MAX; depth++) {
 		struct node n;
@@ -129,7 +130,8 @@ static enum lmdb_step descend(const struct lmdb_view *v, size_t number, const vo
 		if (step != LMDB_OK || where->leaf.flags == PAGE_LEAF)
 			return step;
 		const struct page *p = &where->leaf;
-		if (p->count < 2 || !count_lower(v, p, 1, key, klen, true, &i)) /* the first entry's key stands for all lower ones */
+		if (p->count < 2 || !count_lower(v, p, 1, key, klen, true,
+						 &i)) /* the first entry's key stands for all lower ones */
 			return LMDB_DAMAGED;
 		if (i < p->count) {
 			if (!get_node(v, p, i, &n))
@@ -144,7 +146,8 @@ static enum lmdb_step descend(const struct lmdb_view *v, size_t number, const vo
 }
 
 /* The value of a leaf's entry. */
-static enum lmdb_step get_value(const struct lmdb_view *v, const struct node *n, const unsigned char **value, size_t *len)
+static enum lmdb_step get_value(const struct lmdb_view *v, const struct node *n, const unsigned char **value,
+				size_t *len)
 {
 	size_t number, pages = v->pages;
 	struct page_head head;
@@ -168,7 +171,8 @@ static enum lmdb_step get_value(const struct lmdb_view *v, const struct node *n,
 /* ---- finding ------------------------------------------------------------------------------------------------------- */
 
 /* The leaf where the key belongs and the entry's number there, which may be on the page to the right. */
-static enum lmdb_step find_place(const struct lmdb_view *v, const char *key, size_t klen, bool behind, struct place *where, unsigned *i)
+static enum lmdb_step find_place(const struct lmdb_view *v, const char *key, size_t klen, bool behind,
+				 struct place *where, unsigned *i)
 {
 	enum lmdb_step step = descend(v, v->tree.root, key, klen, where);
 	if (step != LMDB_OK)
@@ -182,7 +186,8 @@ static enum lmdb_step find_place(const struct lmdb_view *v, const char *key, siz
 	return step == LMDB_OK && where->leaf.count == 0 ? LMDB_DAMAGED : step;
 }
 
-enum lmdb_step lmdb_find(const struct lmdb_view *v, const char *key, size_t klen, bool behind, struct lmdb_entry *e, bool *found)
+enum lmdb_step lmdb_find(const struct lmdb_view *v, const char *key, size_t klen, bool behind,
+			 struct lmdb_entry *e, bool *found)
 {
 	struct place where = { .right = LMDB_NO_PAGE };
 	struct node n;
@@ -206,7 +211,7 @@ enum lmdb_step lmdb_find(const struct lmdb_view *v, const char *key, size_t klen
 /* A look through everything. */
 struct check {
 	const struct lmdb_view *view;
-	size_t pages; /* that may still be looked at: no page is met twice */
+	size_t pages;              /* that may still be looked at: no page is met twice */
 	const unsigned char *last; /* key */
 	size_t last_len;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * LMDB's pages (format 1, of this machine's word size and byte order) in memory that others may write meanwhile: every
- * number in them is checked before it is used, and what makes no sense is said to be damaged. */
+ * LMDB's pages (format 1, of this machine's word size and byte order) in memory that others may write
+ * meanwhile: every number in them is checked before it is used, and what makes no sense is said to be
+ * damaged. */
 #ifndef SHARED_LMDB_PAGES_H
 #define SHARED_LMDB_PAGES_H
 
@@ -12,8 +13,8 @@
 #define LMDB_NO_PAGE    SIZE_MAX /* the root of an empty tree; no page to the right */
 enum { LMDB_PAGE_HEAD = 16, LMDB_META_VERSION = 1 };
 
-struct lmdb_tree { /* a database's record in a meta page */
-	uint32_t pad;  /* of the first one: the size of a page */
+struct lmdb_tree {    /* a database's record in a meta page */
+	uint32_t pad; /* of the first one: the size of a page */
 	uint16_t flags, depth;
 	size_t branch_pages, leaf_pages, overflow_pages, entries, root;
 };
@@ -49,7 +50,8 @@ struct lmdb_entry {
 /* The bytes are changed by other processes while they are read. */
 void lmdb_copy_out(void *to, const unsigned char *from, size_t n);
 /* The first entry whose key is not lower than the given one (with behind: higher). *found: there is one. */
-enum lmdb_step lmdb_find(const struct lmdb_view *, const char *key, size_t klen, bool behind, struct lmdb_entry *, bool *found);
+enum lmdb_step lmdb_find(const struct lmdb_view *, const char *key, size_t klen, bool behind,
+			 struct lmdb_entry *, bool *found);
 /* Is all of it readable and in order? */
 bool lmdb_check(const struct lmdb_view *);
 

@@ -30,8 +30,8 @@ struct map {
 struct lmdb_reader {
 	const struct ost_host *host;
 	int fd;
-	size_t page_size; /* 0: the file was empty */
-	pthread_mutex_t lock; /* held while a map is replaced */
+	size_t page_size;          /* 0: the file was empty */
+	pthread_mutex_t lock;      /* held while a map is replaced */
 	_Atomic(struct map *) map; /* NULL: the file was empty */
 };
 
@@ -47,7 +47,8 @@ static void free_maps(struct map *m)
 
 static size_t meta_txn(const struct map *m, size_t page_size, int which)
 {
-	const unsigned char *at = m->bytes + (size_t)which * page_size + LMDB_PAGE_HEAD + offsetof(struct lmdb_meta, txn);
+	const unsigned char *at =
+		m->bytes + (size_t)which * page_size + LMDB_PAGE_HEAD + offsetof(struct lmdb_meta, txn);
 	return __atomic_load_n((const size_t *)(const void *)at, __ATOMIC_ACQUIRE);
 }
 
@@ -98,7 +99,8 @@ static bool map_file(struct lmdb_reader *r)
 static size_t find_page_size(const struct lmdb_reader *r, struct ost_why *why)
 {
 	struct lmdb_meta meta;
-	if (pread(r->fd, &meta, sizeof meta, LMDB_PAGE_HEAD) != (ssize_t)sizeof meta || meta.magic != LMDB_META_MAGIC)
+	if (pread(r->fd, &meta, sizeof meta, LMDB_PAGE_HEAD) != (ssize_t)sizeof meta ||
+	    meta.magic != LMDB_META_MAGIC)
 		return r->host->why(why, "not a file of LMDB"), 0;
 	size_t size = meta.trees[0].pad;
 	if (meta.version != LMDB_META_VERSION || size < 512 || size > 65536 || (size & (size - 1)))
@@ -169,7 +171,8 @@ static bool take_view(const struct lmdb_reader *r, const struct map *m, struct l
 	for (int i = 0; i < 2; i++) {
 		struct lmdb_meta meta;
 		read_meta(m, page_size, i, &meta);
-		if (meta.magic != LMDB_META_MAGIC || meta.version != LMDB_META_VERSION || (found && meta.txn <= v->txn))
+		if (meta.magic != LMDB_META_MAGIC || meta.version != LMDB_META_VERSION ||
+		    (found && meta.txn <= v->txn))
 			continue;
 		v->tree = meta.trees[1];
 		v->txn = meta.txn;
@@ -192,13 +195,14 @@ struct question {
 	char next_key[KEY_MAX];
 };
 
-static void answer(const struct lmdb_reader *r, const struct question *q, struct ost_answer *a, const unsigned char *text,
-		   size_t len)
+static void answer(const struct lmdb_reader *r, const struct question *q, struct ost_answer *a,
+		   const unsigned char *text, size_t len)
 {
 	r->host->answer(a, (const char *)text, q->nul && len > 0 && text[len - 1] == '\0' ? len - 1 : len);
 }
 
-/* Is the entry behind the key that was asked for? Where a damaged file has it otherwise a walk would not end. */
+/* Is the entry behind the key that was asked for? Where a damaged file has it otherwise a walk would not end.
+ */
 static bool is_behind(const struct lmdb_entry *e, const struct question *q)
 {
 	size_t least = e->klen < q->klen ? e->klen : q->klen;
@@ -216,7 +220,8 @@ static enum lmdb_step answer_key(const struct lmdb_reader *r, struct question *q
 	return LMDB_OK;
 }
 
-static enum lmdb_step try_once(const struct lmdb_reader *r, const struct map *m, struct question *q, struct lmdb_view *v)
+static enum lmdb_step try_once(const struct lmdb_reader *r, const struct map *m, struct question *q,
+			       struct lmdb_view *v)
 {
 	struct lmdb_entry e;
 	q->found = false;
@@ -236,7 +241,8 @@ static enum lmdb_step try_once(const struct lmdb_reader *r, const struct map *m,
 	return step;
 }
 
-static enum ost_found failed(const struct lmdb_reader *r, struct ost_answer *answer, enum ost_found result, const char *text)
+static enum ost_found failed(const struct lmdb_reader *r, struct ost_answer *answer, enum ost_found result,
+			     const char *text)
 {
 	r->host->answer_why(answer, "%s", text);
 	return result;
@@ -267,7 +273,8 @@ static enum ost_found ask(struct lmdb_reader *r, struct question *q)
 	return failed(r, q->value, OST_TEMPFAIL, "the index is changed too often");
 }
 
-enum ost_found lmdb_reader_get(struct lmdb_reader *r, const void *key, size_t klen, bool nul, struct ost_answer *value)
+enum ost_found lmdb_reader_get(struct lmdb_reader *r, const void *key, size_t klen, bool nul,
+			       struct ost_answer *value)
 {
 	struct question q;
 	q.key = key;
@@ -278,8 +285,8 @@ enum ost_found lmdb_reader_get(struct lmdb_reader *r, const void *key, size_t kl
 	return ask(r, &q);
 }
 
-enum ost_found lmdb_reader_next(struct lmdb_reader *r, char *key, size_t *klen, bool nul, struct ost_answer *next,
-				struct ost_answer *value)
+enum ost_found lmdb_reader_next(struct lmdb_reader *r, char *key, size_t *klen, bool nul,
+				struct ost_answer *next, struct ost_answer *value)
 {
 	struct question q = { .key = key, .klen = *klen, .nul = nul, .next = next, .value = value };
 	enum ost_found found = ask(r, &q);
@@ -296,8 +303,8 @@ bool lmdb_reader_has_nul(struct lmdb_reader *r)
 	struct lmdb_entry e;
 	bool found = false;
 	const struct map *m = atomic_load(&r->map);
-	return m && take_view(r, m, &v) && lmdb_find(&v, "", 0, false, &e, &found) == LMDB_OK && found && e.klen > 0 &&
-	       e.key[e.klen - 1] == '\0';
+	return m && take_view(r, m, &v) && lmdb_find(&v, "", 0, false, &e, &found) == LMDB_OK && found &&
+	       e.klen > 0 && e.key[e.klen - 1] == '\0';
 }
 
 bool lmdb_reader_check(struct lmdb_reader *r)

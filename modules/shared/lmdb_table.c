@@ -27,7 +27,8 @@ struct ost_cursor { /* the key that was answered last */
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
 
-static bool open_cache(struct lmdb_table *t, struct ost_instance *instance, const struct index_type *type, struct ost_why *why)
+static bool open_cache(struct lmdb_table *t, struct ost_instance *instance, const struct index_type *type,
+		       struct ost_why *why)
 {
 	char path[4096];
 	int n = snprintf(path, sizeof path, "%s%s", t->host->instance_name(instance), type->suffix);
@@ -53,8 +54,8 @@ static bool open_source(struct lmdb_table *t, struct ost_instance *instance, con
 	return t->text != NULL;
 }
 
-static bool open_index(struct lmdb_table *t, struct ost_instance *instance, const struct index_type *type, bool berkeley,
-		       struct ost_why *why)
+static bool open_index(struct lmdb_table *t, struct ost_instance *instance, const struct index_type *type,
+		       bool berkeley, struct ost_why *why)
 {
 	struct ost_why inner = { "" };
 	const char *name = t->host->instance_name(instance);
@@ -65,13 +66,14 @@ static bool open_index(struct lmdb_table *t, struct ost_instance *instance, cons
 	if (t->reader)
 		index_warn_when_older(t->host, instance, type, fd);
 	else
-		t->host->why(why, "%s%s: %s: run postmap %s:%s", name, type->suffix, inner.text, type->name, name);
+		t->host->why(why, "%s%s: %s: run postmap %s:%s", name, type->suffix, inner.text, type->name,
+			     name);
 	close(fd);
 	return t->reader != NULL;
 }
 
-struct lmdb_table *lmdb_table_open(const struct ost_host *host, struct ost_instance *instance, const struct index_type *type,
-				   bool berkeley, struct ost_why *why)
+struct lmdb_table *lmdb_table_open(const struct ost_host *host, struct ost_instance *instance,
+				   const struct index_type *type, bool berkeley, struct ost_why *why)
 {
 	struct lmdb_table *t = calloc(1, sizeof *t);
 	if (!t)
@@ -111,7 +113,8 @@ enum ost_found lmdb_table_lookup(void *self, const struct ost_query *query, stru
 	return lmdb_reader_get(t->reader, query->key, klen, t->nul, answer);
 }
 
-enum ost_found lmdb_table_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value)
+enum ost_found lmdb_table_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key,
+			       struct ost_answer *value)
 {
 	const struct lmdb_table *t = self;
 	if (t->text)
@@ -152,7 +155,8 @@ static enum ost_found not_a_cache(const struct lmdb_table *t, struct ost_why *wh
 	return OST_BADTABLE;
 }
 
-enum ost_found lmdb_table_update(void *self, const char *key, size_t klen, const char *value, size_t vlen, struct ost_why *why)
+enum ost_found lmdb_table_update(void *self, const char *key, size_t klen, const char *value, size_t vlen,
+				 struct ost_why *why)
 {
 	const struct lmdb_table *t = self;
 	if (!t->writer)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Caches. LMDB is used for writing alone: reading is lmdb_read.h's, which leaves no trace in the file when a process dies.
- * Commits are not synced: what a power cut takes is only a cache's, and what it may damage is looked at before the file is used
- * again. The death of a process harms nothing, and LMDB's lock passes on to others. */
+ * Caches. LMDB is used for writing alone: reading is lmdb_read.h's, which leaves no trace in the file when a
+ * process dies. Commits are not synced: what a power cut takes is only a cache's, and what it may damage is
+ * looked at before the file is used again. The death of a process harms nothing, and LMDB's lock passes on to
+ * others. */
 #include "shared/lmdb_write.h"
 
 #include <errno.h>
@@ -57,7 +58,8 @@ static bool is_sound(const struct ost_host *host, int fd)
 }
 
 /* Under the file's lock. */
-static bool make_sound(const struct ost_host *host, struct ost_instance *instance, const char *path, int fd, struct ost_why *why)
+static bool make_sound(const struct ost_host *host, struct ost_instance *instance, const char *path, int fd,
+		       struct ost_why *why)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0)
@@ -101,7 +103,8 @@ static void free_writer(struct lmdb_writer *w)
 }
 
 /* fd: of the file, locked. */
-static struct lmdb_writer *new_writer(const struct ost_host *host, const char *path, int fd, struct ost_why *why)
+static struct lmdb_writer *new_writer(const struct ost_host *host, const char *path, int fd,
+				      struct ost_why *why)
 {
 	struct stat st;
 	struct lmdb_writer *w = calloc(1, sizeof *w);
@@ -110,7 +113,9 @@ static struct lmdb_writer *new_writer(const struct ost_host *host, const char *p
 		free(w);
 		return NULL;
 	}
-	*w = (struct lmdb_writer){ .host = host, .users = 1, .device = st.st_dev, .inode = st.st_ino, .fd = -1 };
+	*w = (struct lmdb_writer){
+		.host = host, .users = 1, .device = st.st_dev, .inode = st.st_ino, .fd = -1
+	};
 	pthread_mutex_init(&w->lock, NULL);
 	int error = open_env(w, path);
 	if (!error)
@@ -121,8 +126,8 @@ static struct lmdb_writer *new_writer(const struct ost_host *host, const char *p
 }
 
 /* Opens the file, or finds that this process has it open. */
-static struct lmdb_writer *find_or_open(const struct ost_host *host, struct ost_instance *instance, const char *path, int fd,
-					struct ost_why *why)
+static struct lmdb_writer *find_or_open(const struct ost_host *host, struct ost_instance *instance,
+					const char *path, int fd, struct ost_why *why)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0)
@@ -133,10 +138,12 @@ static struct lmdb_writer *find_or_open(const struct ost_host *host, struct ost_
 			return w;
 		}
 	}
-	while (flock(fd, LOCK_EX) < 0) /* one process at a time looks whether the file is sound, and makes it */
+	while (flock(fd, LOCK_EX) <
+	       0) /* one process at a time looks whether the file is sound, and makes it */
 		if (errno != EINTR)
 			return host->why(why, "lock %s: %s", path, strerror(errno)), NULL;
-	struct lmdb_writer *w = make_sound(host, instance, path, fd, why) ? new_writer(host, path, fd, why) : NULL;
+	struct lmdb_writer *w =
+		make_sound(host, instance, path, fd, why) ? new_writer(host, path, fd, why) : NULL;
 	if (w) {
 		w->next = writers;
 		writers = w;
@@ -144,8 +151,8 @@ static struct lmdb_writer *find_or_open(const struct ost_host *host, struct ost_
 	return w;
 }
 
-struct lmdb_writer *lmdb_writer_open(const struct ost_host *host, struct ost_instance *instance, const char *path,
-				     struct ost_why *why)
+struct lmdb_writer *lmdb_writer_open(const struct ost_host *host, struct ost_instance *instance,
+				     const char *path, struct ost_why *why)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, CACHE_MODE);
 	if (fd < 0)
@@ -227,10 +234,11 @@ static enum ost_found failed(const struct lmdb_writer *w, int error, struct ost_
 	return OST_TEMPFAIL;
 }
 
-enum ost_found lmdb_writer_put(struct lmdb_writer *w, const void *key, size_t klen, const void *value, size_t vlen,
-			       struct ost_why *why)
+enum ost_found lmdb_writer_put(struct lmdb_writer *w, const void *key, size_t klen, const void *value,
+			       size_t vlen, struct ost_why *why)
 {
-	struct change c = { .key = { klen, (void *)(uintptr_t)key }, .value = { vlen, (void *)(uintptr_t)value } };
+	struct change c = { .key = { klen, (void *)(uintptr_t)key },
+			    .value = { vlen, (void *)(uintptr_t)value } };
 	int error = change(w, &c);
 	return error ? failed(w, error, why) : OST_FOUND;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How fast lookups are inside a process. Not a test.
  *
- * table-bench CONFIG_DIR TYPE:NAME KEYS THREADS LOOKUPS    KEYS: a file, one key a line; each thread asks for LOOKUPS of them,
- * from a place of its own on. A line of JSON comes out: what was found, the time, and lookups a second, of a thread's
- * processor time ("per_cpu") and of the clock ("per_second"). */
+ * table-bench CONFIG_DIR TYPE:NAME KEYS THREADS LOOKUPS    KEYS: a file, one key a line; each thread asks for
+ * LOOKUPS of them, from a place of its own on. A line of JSON comes out: what was found, the time, and
+ * lookups a second, of a thread's processor time ("per_cpu") and of the clock ("per_second"). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +73,8 @@ static void *ask(void *arg)
 	for (size_t i = 0; i < a->lookups; i++) {
 		size_t n = (a->first + i) % a->keys->count;
 		arena_reset(arena);
-		enum ost_found result = table_lookup(a->table, arena, a->keys->at[n], a->keys->len[n], &found);
+		enum ost_found result =
+			table_lookup(a->table, arena, a->keys->at[n], a->keys->len[n], &found);
 		a->found += result == OST_FOUND;
 		a->failed += result < OST_NOTFOUND;
 	}
@@ -90,7 +91,9 @@ static void run(struct table *t, const struct keys *keys, size_t threads, size_t
 	double cpu = 0;
 	int64_t start = clock_mono();
 	for (size_t i = 0; i < threads; i++) {
-		askers[i] = (struct asker){ .table = t, .keys = keys, .first = keys->count / threads * i, .lookups = lookups };
+		askers[i] = (struct asker){
+			.table = t, .keys = keys, .first = keys->count / threads * i, .lookups = lookups
+		};
 		if (pthread_create(&ids[i], NULL, ask, &askers[i]) != 0)
 			exit(1);
 	}
@@ -101,8 +104,10 @@ static void run(struct table *t, const struct keys *keys, size_t threads, size_t
 		cpu += askers[i].cpu;
 	}
 	double wall = (double)(clock_mono() - start) / CLOCK_SECOND, all = (double)(threads * lookups);
-	printf("{\"threads\": %zu, \"lookups\": %.0f, \"found\": %zu, \"failed\": %zu, \"seconds\": %.3f, \"cpu\": %.3f, "
-	       "\"per_cpu\": %.0f, \"per_second\": %.0f}\n", threads, all, found, failed, wall, cpu, all / cpu, all / wall);
+	printf("{\"threads\": %zu, \"lookups\": %.0f, \"found\": %zu, \"failed\": %zu, \"seconds\": %.3f, "
+	       "\"cpu\": %.3f, "
+	       "\"per_cpu\": %.0f, \"per_second\": %.0f}\n",
+	       threads, all, found, failed, wall, cpu, all / cpu, all / wall);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Index files, as somebody may have damaged them: LMDB's pages. The input is the file; its end holds a key to look up. */
+ * Index files, as somebody may have damaged them: LMDB's pages. The input is the file; its end holds a key to
+ * look up. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

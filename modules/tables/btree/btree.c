@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table type `btree`: files of LMDB like those of `lmdb`, NAME.lmdb. While there is only a NAME.db of Berkeley DB that Postfix
- * has left, the text is read. */
+ * The table type `btree`: files of LMDB like those of `lmdb`, NAME.lmdb. While there is only a NAME.db of
+ * Berkeley DB that Postfix has left, the text is read. */
 #include "ostler/host.h"
 #include "shared/lmdb_table.h"
 #include "shared/lmdb_write.h"
@@ -49,5 +49,5 @@ static const struct ost_provide btree_provides[] = {
 	{ OST_KIND_END, NULL, NULL },
 };
 
-OST_MODULE(btree, .version = "1.0", .summary = "indexed ordered files and caches, of LMDB", .license = "Apache-2.0",
-	   .provides = btree_provides, .load = btree_load);
+OST_MODULE(btree, .version = "1.0", .summary = "indexed ordered files and caches, of LMDB",
+	   .license = "Apache-2.0", .provides = btree_provides, .load = btree_load);

@@ -85,7 +85,8 @@ static void the_text_stands_in_until_there_is_an_index(void **state)
 	expect("key", "value");
 	expect("other", "two words");
 	expect("none", NULL);
-	snprintf(expected, sizeof expected, "%s is a Berkeley DB file, which is not read: the text file %s is used", db, path);
+	snprintf(expected, sizeof expected,
+		 "%s is a Berkeley DB file, which is not read: the text file %s is used", db, path);
 	assert_true(fixture_logged(&fix, expected));
 	snprintf(expected, sizeof expected, "run \"postmap btree:%s\"", path);
 	assert_true(fixture_logged(&fix, expected));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table type `cdb`: NAME.cdb beside the text file NAME, as Postfix's own. As there it can be made and asked, and neither listed
- * nor changed. */
+ * The table type `cdb`: NAME.cdb beside the text file NAME, as Postfix's own. As there it can be made and
+ * asked, and neither listed nor changed. */
 #include "ostler/host.h"
 #include "shared/constdb.h"
 

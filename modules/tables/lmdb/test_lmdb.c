@@ -181,7 +181,8 @@ static void damage_is_an_answer(void **state)
 		assert_int_equal(fstat(fd, &st), 0);
 		for (int i = 0; i < 50; i++) {
 			unsigned char junk = (unsigned char)random();
-			off_t at = round % 4 == 0 ? random() % 8192 : 4096 * (random() % (st.st_size / 4096)) + random() % 64;
+			off_t at = round % 4 == 0 ? random() % 8192
+						  : 4096 * (random() % (st.st_size / 4096)) + random() % 64;
 			assert_int_equal(pwrite(fd, &junk, 1, at), 1);
 		}
 		close(fd);
@@ -204,7 +205,7 @@ static struct cache *open_cache(const char *name)
 {
 	struct ost_why why = { "" };
 	name_files(name);
-	struct cache *c = cache_open(fix.view, spec, &why);
+	struct cache *c = table_cache_open(fix.view, spec, &why);
 	assert_string_equal(why.text, "");
 	assert_non_null(c);
 	return c;
@@ -213,7 +214,7 @@ static struct cache *open_cache(const char *name)
 static void expect_cached(struct cache *c, const char *key, const char *value)
 {
 	struct lookup found;
-	assert_int_equal(cache_lookup(c, a, key, &found), value ? OST_FOUND : OST_NOTFOUND);
+	assert_int_equal(table_cache_lookup(c, a, key, &found), value ? OST_FOUND : OST_NOTFOUND);
 	if (value)
 		assert_string_equal(found.value, value);
 }
@@ -223,19 +224,19 @@ static void a_cache_is_made_changed_and_found_again(void **state)
 	(void)state;
 	struct cache *c = open_cache("cache"), *again = open_cache("cache");
 	expect_cached(c, "a", NULL);
-	assert_true(cache_update(c, "a", "1"));
-	assert_true(cache_update(again, "b", ""));
-	assert_true(cache_update(c, "a", "2"));
+	assert_true(table_cache_update(c, "a", "1"));
+	assert_true(table_cache_update(again, "b", ""));
+	assert_true(table_cache_update(c, "a", "2"));
 	expect_cached(again, "a", "2");
 	expect_cached(c, "b", "");
-	assert_int_equal(cache_remove(c, "a"), OST_FOUND);
-	assert_int_equal(cache_remove(c, "a"), OST_NOTFOUND);
-	cache_close(&c);
+	assert_int_equal(table_cache_remove(c, "a"), OST_FOUND);
+	assert_int_equal(table_cache_remove(c, "a"), OST_NOTFOUND);
+	table_cache_close(&c);
 	expect_cached(again, "a", NULL);
-	cache_close(&again);
+	table_cache_close(&again);
 	c = open_cache("cache");
 	expect_cached(c, "b", "");
-	cache_close(&c);
+	table_cache_close(&c);
 }
 
 static void what_cannot_be_a_key_is_refused(void **state)
@@ -245,11 +246,11 @@ static void what_cannot_be_a_key_is_refused(void **state)
 	memset(key, 'k', sizeof key);
 	key[sizeof key - 1] = '\0';
 	struct cache *c = open_cache("keys");
-	assert_false(cache_update(c, "", "v"));
-	assert_false(cache_update(c, key, "v"));
+	assert_false(table_cache_update(c, "", "v"));
+	assert_false(table_cache_update(c, key, "v"));
 	expect_cached(c, key, NULL);
-	assert_int_equal(cache_remove(c, key), OST_NOTFOUND);
-	cache_close(&c);
+	assert_int_equal(table_cache_remove(c, key), OST_NOTFOUND);
+	table_cache_close(&c);
 }
 
 static void a_table_is_not_changed(void **state)
@@ -280,17 +281,17 @@ static void expired_entries_go(void **state)
 	for (int i = 0; i < 1000; i++) {
 		char key[32];
 		snprintf(key, sizeof key, "entry %d", i);
-		assert_true(cache_update(c, key, "x"));
+		assert_true(table_cache_update(c, key, "x"));
 	}
 	struct arena *walk = arena_new();
-	assert_true(cache_expire(c, walk, keep_even, NULL, &counts));
+	assert_true(table_cache_expire(c, walk, keep_even, NULL, &counts));
 	assert_int_equal(counts.kept, 500);
 	assert_int_equal(counts.removed, 500);
-	assert_true(cache_expire(c, walk, keep_even, NULL, &counts));
+	assert_true(table_cache_expire(c, walk, keep_even, NULL, &counts));
 	assert_int_equal(counts.kept, 500);
 	assert_int_equal(counts.removed, 0);
 	arena_destroy(&walk);
-	cache_close(&c);
+	table_cache_close(&c);
 }
 
 static void it_grows_beyond_its_first_size(void **state)
@@ -302,13 +303,13 @@ static void it_grows_beyond_its_first_size(void **state)
 	value[(1 << 20) - 1] = '\0';
 	for (int i = 0; i < 40; i++) {
 		snprintf(key, sizeof key, "large %d", i);
-		assert_true(cache_update(c, key, value));
+		assert_true(table_cache_update(c, key, value));
 		expect_cached(c, key, value);
 		arena_reset(a);
 	}
 	expect_cached(c, "large 0", value);
 	free(value);
-	cache_close(&c);
+	table_cache_close(&c);
 }
 
 /* ---- several processes -------------------------------------------------------------------------------------------- */
@@ -320,7 +321,7 @@ static _Noreturn void work(int me, bool forever)
 {
 	struct ost_why why = { "" };
 	struct arena *mine = arena_new();
-	struct cache *c = cache_open(fix.view, spec, &why);
+	struct cache *c = table_cache_open(fix.view, spec, &why);
 	for (int i = 0; c && (forever || i < CHANGES); i++) {
 		char key[32], value[300];
 		struct lookup found;
@@ -328,14 +329,14 @@ static _Noreturn void work(int me, bool forever)
 		memset(value, 'a' + me, sizeof value);
 		value[100 + i % 190] = '\0';
 		snprintf(key, sizeof key, "%d/%d", me, i % CHANGES);
-		if (!cache_update(c, key, value) || !cache_update(c, "shared", value))
+		if (!table_cache_update(c, key, value) || !table_cache_update(c, "shared", value))
 			_exit(1);
-		if (cache_lookup(c, mine, "shared", &found) != OST_FOUND || found.len < 100)
+		if (table_cache_lookup(c, mine, "shared", &found) != OST_FOUND || found.len < 100)
 			_exit(2);
 		for (size_t k = 1; k < found.len; k++)
 			if (found.value[k] != found.value[0])
 				_exit(3);
-		if (cache_lookup(c, mine, key, &found) != OST_FOUND || strcmp(found.value, value) != 0)
+		if (table_cache_lookup(c, mine, key, &found) != OST_FOUND || strcmp(found.value, value) != 0)
 			_exit(4);
 	}
 	_exit(c ? 0 : 5);
@@ -362,12 +363,12 @@ static void several_processes_change_one_file(void **state)
 		struct lookup found;
 		for (int n = 0; n < CHANGES; n++) {
 			snprintf(key, sizeof key, "%d/%d", i, n);
-			assert_int_equal(cache_lookup(c, a, key, &found), OST_FOUND);
+			assert_int_equal(table_cache_lookup(c, a, key, &found), OST_FOUND);
 			assert_int_equal(found.value[0], 'a' + i);
 		}
 		arena_reset(a);
 	}
-	cache_close(&c);
+	table_cache_close(&c);
 }
 
 /* A process that is killed in the middle of its changes stops nobody. */
@@ -387,8 +388,9 @@ static void the_death_of_one_stops_nobody(void **state)
 		pid_t other = fork();
 		if (other == 0) {
 			struct ost_why why = { "" };
-			struct cache *c = cache_open(fix.view, spec, &why);
-			_exit(!(c && cache_update(c, "after", "death") && cache_remove(c, "after") == OST_FOUND));
+			struct cache *c = table_cache_open(fix.view, spec, &why);
+			_exit(!(c && table_cache_update(c, "after", "death") &&
+				table_cache_remove(c, "after") == OST_FOUND));
 		}
 		assert_int_equal(waitpid(other, &status, 0), other);
 		assert_int_equal(status, 0);
@@ -403,7 +405,8 @@ int main(void)
 		cmocka_unit_test(a_key_that_is_too_long_is_named),
 		cmocka_unit_test(many_entries_are_found_and_listed_in_order),
 		cmocka_unit_test(damage_is_an_answer),
-		cmocka_unit_test(several_processes_change_one_file), /* before this one opens caches: children are forked */
+		cmocka_unit_test(several_processes_change_one_file), /* before this one opens caches: children
+									are forked */
 		cmocka_unit_test(the_death_of_one_stops_nobody),
 		cmocka_unit_test(a_cache_is_made_changed_and_found_again),
 		cmocka_unit_test(what_cannot_be_a_key_is_refused),
