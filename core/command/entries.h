@@ -28,12 +28,15 @@ struct entries {
 };
 
 /* text must outlive the reading. */
-void entries_open(struct entries *, const char *name, const char *text, size_t len, enum entry_syntax, bool fold, bool utf8);
+void entries_open(struct entries *, const char *name, const char *text, size_t len, enum entry_syntax,
+		  bool fold, bool utf8);
 bool entries_next(struct entries *, struct entry *);
 void entries_close(struct entries *);
 
-/* A map's key as its source would have it: in double quotes when there is white space or a quote in it. And back, in place. */
-void entries_quote_key(struct buf *out, const char *key, size_t len);
-void entries_unquote_key(char *key);
+/* For entries.c: the two halves of a line of an alias file. The name up to its colon as it is meant, *remote:
+ * with an @ outside of quotes; answers what follows the colon, NULL: there is none. The value as a header
+ * would have it. */
+const char *entries_alias_name(const char *, struct buf *name, bool *remote);
+void entries_alias_value(const char *, struct buf *value);
 
 #endif

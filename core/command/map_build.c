@@ -24,7 +24,7 @@ struct build {
 	int source_fd; /* -1: standard input, or none */
 	struct stat source;
 	char *text; /* of the source */
-	size_t len;
+	struct map_text source_text;
 	char *temporary; /* the new file's name while it is written; NULL: there is none */
 	int fd;
 };
@@ -40,13 +40,14 @@ static bool read_stdin(struct build *b, struct ost_why *why)
 			continue;
 		if (n < 0 || text.len + (size_t)n > SOURCE_BYTES) {
 			buf_free(&text);
-			return n < 0 ? why_errno(why, "read standard input") : why_set(why, "standard input is too long");
+			return n < 0 ? why_errno(why, "read standard input")
+				     : why_set(why, "standard input is too long");
 		}
 		if (n == 0)
 			break;
 		text.len += (size_t)n;
 	}
-	b->text = buf_steal(&text, &b->len);
+	b->text = buf_steal(&text, &b->source_text.len);
 	return true;
 }
 
@@ -68,8 +69,23 @@ static bool read_source(struct build *b, struct ost_why *why)
 		return true;
 	if (b->job->incremental)
 		return read_stdin(b, why);
-	b->text = io_read_fd(b->source_fd, SOURCE_BYTES, &b->len);
+	b->text = io_read_fd(b->source_fd, SOURCE_BYTES, &b->source_text.len);
 	return b->text || why_errno(why, "read %s", b->job->path);
+}
+
+/* What the index is made of. Files that values name are read here, with the rights of who makes the index. */
+static void prepare(struct build *b)
+{
+	struct map_text *t = &b->source_text;
+	t->name = b->job->incremental ? "stdin" : b->job->path;
+	t->text = b->text;
+	t->arena = arena_new();
+	if (!b->job->files || b->job->remove)
+		return;
+	struct entries entries;
+	entries_open(&entries, t->name, t->text, t->len, b->job->syntax, b->job->fold, b->job->utf8);
+	t->files = map_files_read(t->arena, &entries);
+	entries_close(&entries);
 }
 
 /* The source's owner makes the index, so that root does not write in other users' folders. */
@@ -92,7 +108,8 @@ static bool make_temporary(struct build *b, struct ost_why *why)
 	return false;
 }
 
-/* Mode and owner: those of the index that is replaced; of a first one, the source's permissions for group and others. */
+/* Mode and owner: those of the index that is replaced; of a first one, the source's permissions for group and
+ * others. */
 static bool set_mode(const struct build *b, const char *target, struct ost_why *why)
 {
 	struct stat old;
@@ -145,7 +162,8 @@ static enum map_built run(struct build *b, struct ost_why *why)
 	char suffix[MAP_SUFFIX];
 	if (!open_source(b, why) || !become_owner(b, why) || !read_source(b, why) || !make_temporary(b, why))
 		return MAP_FAILED;
-	enum map_built result = map_module_write(b->job, b->text, b->len, b->fd, suffix, why);
+	prepare(b);
+	enum map_built result = map_module_write(b->job, &b->source_text, b->fd, suffix, why);
 	if (result == MAP_BUILT && !publish(b, suffix, why))
 		result = MAP_FAILED;
 	return result;
@@ -168,5 +186,6 @@ enum map_built map_build(const struct map_job *job, struct ost_why *why)
 	io_close(&b.source_fd);
 	free(b.temporary);
 	free(b.text);
+	arena_destroy(&b.source_text.arena);
 	return result;
 }

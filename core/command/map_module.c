@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -77,21 +78,49 @@ struct source {
 	const struct map_job *job;
 	struct entries entries;
 	struct old_entry *old, **old_end;
+	const struct file_entry *files;
 	struct arena *arena;
-	bool removed; /* the key to remove was there */
-	const char *target; /* for warnings: "/etc/aliases.db" */
+	bool removed;       /* a key to remove was there */
+	size_t special;     /* how many of the special aliases were given out */
+	const char *target; /* "/etc/aliases.db" */
+	const char *shown;  /* for warnings: as Postfix calls it */
 };
+
+/* What sendmail and NIS want to find among the aliases. */
+static const char *const special_aliases[] = { "@", "YP_LAST_MODIFIED", "YP_MASTER_NAME" };
+enum { SPECIALS = sizeof special_aliases / sizeof *special_aliases };
+
+static bool is_special_alias(const struct source *s, const char *key, size_t klen)
+{
+	for (size_t i = 0; s->job->syntax == ENTRY_ALIAS && i < SPECIALS; i++)
+		if (strlen(special_aliases[i]) == klen && memcmp(special_aliases[i], key, klen) == 0)
+			return true;
+	return false;
+}
+
+static int compare_keys(const void *key, const void *element)
+{
+	return strcmp(key, *(const char *const *)element);
+}
+
+static bool to_remove(const struct source *s, const char *key)
+{
+	return s->job->remove &&
+	       bsearch(key, s->job->remove, s->job->removals, sizeof *s->job->remove, compare_keys);
+}
 
 static bool keep_entry(void *ctx, const char *key, size_t klen, const char *value, size_t vlen)
 {
 	struct source *s = ctx;
-	const char *remove = s->job->remove;
-	if (remove && strlen(remove) == klen && memcmp(remove, key, klen) == 0) {
+	if (!s->job->remove && is_special_alias(s, key, klen))
+		return true; /* comes anew */
+	char *copy = arena_strndup(s->arena, key, klen);
+	if (to_remove(s, copy)) {
 		s->removed = true;
 		return true;
 	}
 	struct old_entry *e = ARENA_NEW(s->arena, struct old_entry);
-	e->key = arena_strndup(s->arena, key, klen);
+	e->key = copy;
 	e->value = arena_strndup(s->arena, value, vlen);
 	e->klen = klen;
 	e->vlen = vlen;
@@ -100,18 +129,35 @@ static bool keep_entry(void *ctx, const char *key, size_t klen, const char *valu
 	return true;
 }
 
+/* Postfix treats this type otherwise than others. */
+static bool is_lmdb(const struct map_job *job)
+{
+	return strcmp(job->type, "lmdb") == 0;
+}
+
+/* The index as Postfix calls it when a key comes twice. */
+static const char *shown_name(const struct source *s)
+{
+	const struct map_job *job = s->job;
+	return is_lmdb(job)                    ? arena_printf(s->arena, "%s:%s", job->type, job->path)
+	       : strcmp(job->type, "cdb") == 0 ? job->path
+					       : s->target;
+}
+
 /* Reads the index that is there. Adding to none makes a first one. */
 static bool read_old(struct source *s, struct ost_why *why)
 {
 	if (!s->job->incremental && !s->job->remove)
 		return true;
-	if (!s->job->remove && access(s->target, F_OK) < 0 && errno == ENOENT)
+	bool makes_file = !s->job->remove || is_lmdb(s->job); /* where there is none */
+	if (makes_file && access(s->target, F_OK) < 0 && errno == ENOENT)
 		return true;
 	char *name = mem_printf("%s:%s", s->job->type, s->job->path);
 	struct arena *a = arena_new();
 	struct ost_why inner = { "" };
 	struct table *t = table_open(s->job->view, name, &inner);
-	bool ok = inner.text[0] == '\0' ? table_walk(t, a, keep_entry, s, why) : why_set(why, "%s", inner.text);
+	bool ok =
+		inner.text[0] == '\0' ? table_walk(t, a, keep_entry, s, why) : why_set(why, "%s", inner.text);
 	arena_destroy(&a);
 	free(name);
 	return ok;
@@ -124,14 +170,42 @@ static struct source *of(struct ost_source *pub)
 	return (struct source *)pub; /* its first member */
 }
 
-static bool next_entry(struct ost_source *pub, const char **key, size_t *klen, const char **value, size_t *vlen, int *line)
+static bool next_special(struct source *s, struct entry *e)
+{
+	if (s->job->syntax != ENTRY_ALIAS || s->special == SPECIALS)
+		return false;
+	const char *key = special_aliases[s->special], *value = key;
+	if (s->special == 1)
+		value = arena_printf(s->arena, "%lld", (long long)time(NULL));
+	if (s->special == 2)
+		value = cfg_str(s->job->view, P_myhostname);
+	s->special++;
+	*e = (struct entry){ .key = key, .klen = strlen(key), .value = value, .vlen = strlen(value) };
+	return true;
+}
+
+/* The next entry of the source, and behind them what postalias adds. */
+static bool next_new(struct source *s, struct entry *e)
+{
+	if (s->job->remove)
+		return false;
+	if (s->files) {
+		*e = s->files->entry;
+		s->files = s->files->next;
+		return true;
+	}
+	return (!s->job->files && entries_next(&s->entries, e)) || next_special(s, e);
+}
+
+static bool next_entry(struct ost_source *pub, const char **key, size_t *klen, const char **value,
+		       size_t *vlen, int *line)
 {
 	struct source *s = of(pub);
 	struct entry e;
 	if (s->old) {
 		e = (struct entry){ s->old->key, s->old->value, s->old->klen, s->old->vlen, 0 };
 		s->old = s->old->next;
-	} else if (s->job->remove || !entries_next(&s->entries, &e)) {
+	} else if (!next_new(s, &e)) {
 		return false;
 	}
 	*key = e.key;
@@ -144,7 +218,9 @@ static bool next_entry(struct ost_source *pub, const char **key, size_t *klen, c
 
 static void duplicate(struct ost_source *pub, int line, const char *key, size_t klen)
 {
-	log_warning("%s: duplicate entry: \"%.*s\"", of(pub)->target, (int)klen, key);
+	(void)line;
+	if (!is_special_alias(of(pub), key, klen))
+		log_warning("%s: duplicate entry: \"%.*s\"", of(pub)->shown, (int)klen, key);
 }
 
 /* ---- running it -------------------------------------------------------------------------------------------------- */
@@ -160,15 +236,22 @@ static bool suffix_sane(const char *suffix)
 	return true;
 }
 
-static enum map_built write_index(const struct map_job *job, const struct ost_table_ops *ops, const char *text, size_t len,
-				  int fd, struct ost_why *why)
+static enum map_built write_index(const struct map_job *job, const struct ost_table_ops *ops,
+				  const struct map_text *t, int fd, struct ost_why *why)
 {
 	char *target = mem_printf("%s%s", job->path, ops->suffix);
-	struct source s = { .pub = { .size = sizeof s.pub, .next = next_entry, .duplicate = duplicate, .fd = fd,
+	struct source s = { .pub = { .size = sizeof s.pub,
+				     .next = next_entry,
+				     .duplicate = duplicate,
+				     .fd = fd,
 				     .flags = job->build_flags },
-			    .job = job, .arena = arena_new(), .target = target };
+			    .job = job,
+			    .files = t->files,
+			    .arena = arena_new(),
+			    .target = target };
+	s.shown = shown_name(&s);
 	s.old_end = &s.old;
-	entries_open(&s.entries, job->incremental ? "standard input" : job->path, text, len, job->syntax, job->fold, job->utf8);
+	entries_open(&s.entries, t->name, t->text, t->len, job->syntax, job->fold, job->utf8);
 	enum map_built result = read_old(&s, why) ? MAP_BUILT : MAP_FAILED;
 	if (result == MAP_BUILT && job->remove && !s.removed)
 		result = MAP_NO_KEY;
@@ -183,9 +266,31 @@ static enum map_built write_index(const struct map_job *job, const struct ost_ta
 	return result;
 }
 
+/* Postfix's words for what a type cannot do. */
+static bool may_build(const struct map_job *job, const struct ost_table_ops *ops, struct ost_why *why)
+{
+	bool changes = job->remove || job->incremental;
+	if (!ops->build || !suffix_sane(ops->suffix)) {
+		if (!job->remove)
+			return why_set(why,
+				       "unsupported dictionary type: %s does not support bulk-mode creation.",
+				       job->type);
+		return strcmp(job->type, "static") == 0
+			       ? why_set(why, "table %s:%s: delete operation is not supported", job->type,
+					 job->path)
+			       : why_set(why, "%s:%s map requires O_RDONLY access mode", job->type,
+					 job->path);
+	}
+	return !changes || ops->walk ||
+	       why_set(why,
+		       "dict_%s_open: inappropriate open flags for %s database - specify O_RDONLY or "
+		       "O_WRONLY|O_CREAT|O_TRUNC",
+		       job->type, job->type);
+}
+
 /* In this process, which is not root. */
-static enum map_built write_here(const struct map_job *job, const char *text, size_t len, int fd, char suffix[MAP_SUFFIX],
-				 struct ost_why *why)
+static enum map_built write_here(const struct map_job *job, const struct map_text *t, int fd,
+				 char suffix[MAP_SUFFIX], struct ost_why *why)
 {
 	struct ost_why inner = { "" };
 	const struct mod_provider *provider = mod_find(OST_KIND_TABLE, job->type, &inner);
@@ -194,12 +299,10 @@ static enum map_built write_here(const struct map_job *job, const char *text, si
 		return MAP_FAILED;
 	}
 	const struct ost_table_ops *ops = (const struct ost_table_ops *)provider->ops;
-	if (!ops->build || !suffix_sane(ops->suffix)) {
-		why_set(why, "unsupported dictionary type: %s does not support bulk-mode creation.", job->type);
+	if (!may_build(job, ops, why))
 		return MAP_FAILED;
-	}
 	memcpy(suffix, ops->suffix, strlen(ops->suffix) + 1);
-	return write_index(job, ops, text, len, fd, why);
+	return write_index(job, ops, t, fd, why);
 }
 
 /* What the child tells. */
@@ -209,17 +312,17 @@ struct outcome {
 	struct ost_why why;
 };
 
-static _Noreturn void child(const struct map_job *job, const char *text, size_t len, int fd, int report_fd)
+static _Noreturn void child(const struct map_job *job, const struct map_text *t, int fd, int report_fd)
 {
 	struct outcome o = { .result = MAP_FAILED };
 	if (command_become_mail_owner(job->view, &o.why))
-		o.result = write_here(job, text, len, fd, o.suffix, &o.why);
+		o.result = write_here(job, t, fd, o.suffix, &o.why);
 	(void)io_write_all(report_fd, &o, sizeof o);
 	_exit(0);
 }
 
 /* In a child that becomes $mail_owner, for root. What it says is not trusted. */
-static enum map_built write_in_child(const struct map_job *job, const char *text, size_t len, int fd,
+static enum map_built write_in_child(const struct map_job *job, const struct map_text *t, int fd,
 				     char suffix[MAP_SUFFIX], struct ost_why *why)
 {
 	struct outcome o = { .result = MAP_FAILED };
@@ -231,7 +334,7 @@ static enum map_built write_in_child(const struct map_job *job, const char *text
 	}
 	pid_t pid = fork();
 	if (pid == 0)
-		child(job, text, len, fd, report[1]);
+		child(job, t, fd, report[1]);
 	io_close(&report[1]);
 	size_t got = 0;
 	while (pid > 0 && got < sizeof o) {
@@ -254,9 +357,9 @@ static enum map_built write_in_child(const struct map_job *job, const char *text
 	return o.result;
 }
 
-enum map_built map_module_write(const struct map_job *job, const char *text, size_t len, int fd, char suffix[MAP_SUFFIX],
-				struct ost_why *why)
+enum map_built map_module_write(const struct map_job *job, const struct map_text *t, int fd,
+				char suffix[MAP_SUFFIX], struct ost_why *why)
 {
-	return command_is_root() ? write_in_child(job, text, len, fd, suffix, why)
-				 : write_here(job, text, len, fd, suffix, why);
+	return command_is_root() ? write_in_child(job, t, fd, suffix, why)
+				 : write_here(job, t, fd, suffix, why);
 }

@@ -79,6 +79,11 @@ const char *host_instance_name(const struct ost_instance *instance)
 	return instance->core->name;
 }
 
+bool host_is_cache(const struct ost_instance *instance)
+{
+	return instance->core->cache;
+}
+
 const char *host_parameter(const struct ost_instance *instance, const char *name)
 {
 	return instance->core->view ? cfg_lookup(instance->core->view, name) : NULL;

@@ -9,6 +9,7 @@ void host_log(struct ost_instance *, enum ost_level, const char *fmt, ...) __att
 bool host_why(struct ost_why *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *host_instance_name(const struct ost_instance *);
 const char *host_parameter(const struct ost_instance *, const char *name);
+bool host_is_cache(const struct ost_instance *);
 int host_file_open(struct ost_instance *, const char *path, const char *suffix, struct ost_why *);
 struct ost_tables *host_tables_open(struct ost_instance *, const char *spec, struct ost_why *);
 struct ost_table *host_table_open(struct ost_instance *, const char *type_name, struct ost_why *);

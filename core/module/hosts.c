@@ -320,4 +320,5 @@ const struct ost_host mod_host = {
 	.pool_give = host_pool_give,
 	.addresses = host_addresses,
 	.connect = host_connect,
+	.is_cache = host_is_cache,
 };

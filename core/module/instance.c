@@ -123,10 +123,10 @@ static void free_instance(struct mod_instance *in)
 	free(in);
 }
 
-struct mod_instance *mod_open(const struct mod_provider *provider, const struct cfg_view *view, const char *name,
-			      struct ost_why *why)
+/* Takes an instance from its name to an opened one. */
+static struct mod_instance *open_instance(struct mod_instance *in, struct ost_why *why)
 {
-	struct mod_instance *in = new_instance(provider, view, name);
+	const struct mod_provider *provider = in->provider;
 	struct ost_why inner = { "" };
 	bool ok = fill_config(in, why);
 	if (ok && provider->ops->open) {
@@ -140,6 +140,20 @@ struct mod_instance *mod_open(const struct mod_provider *provider, const struct 
 	if (!ok)
 		mod_close(&in);
 	return in;
+}
+
+struct mod_instance *mod_open(const struct mod_provider *provider, const struct cfg_view *view, const char *name,
+			      struct ost_why *why)
+{
+	return open_instance(new_instance(provider, view, name), why);
+}
+
+struct mod_instance *mod_open_cache(const struct mod_provider *provider, const struct cfg_view *view, const char *name,
+				    struct ost_why *why)
+{
+	struct mod_instance *in = new_instance(provider, view, name);
+	in->cache = true;
+	return open_instance(in, why);
 }
 
 void mod_close(struct mod_instance **inp)

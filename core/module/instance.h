@@ -32,6 +32,7 @@ struct mod_instance {
 	void *self;
 	uint32_t flags; /* of the kind's header; set while it is opened */
 	bool opened;
+	bool cache; /* opened for changes */
 	bool serial;
 	pthread_mutex_t serial_lock; /* held while a thread is inside a module that sets OST_SERIAL */
 	uint32_t page_module;

@@ -52,6 +52,8 @@ bool mod_files_changed(struct mod_instance *); /* is one of them another file no
  * instance); `name` is the table's or service's name. Entry points are called through
  * mod_enter()/mod_leave(), which note module and entry point for the master and serialize OST_SERIAL modules. */
 struct mod_instance *mod_open(const struct mod_provider *, const struct cfg_view *, const char *name, struct ost_why *);
+/* The same for a table that this process changes (host->is_cache()). */
+struct mod_instance *mod_open_cache(const struct mod_provider *, const struct cfg_view *, const char *name, struct ost_why *);
 void mod_close(struct mod_instance **);
 void *mod_self(const struct mod_instance *);
 struct ost_instance *mod_handle(struct mod_instance *); /* what modules hold: ost_delivery.instance and the like */

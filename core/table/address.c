@@ -4,6 +4,7 @@
 
 #include "base/magic.h"
 #include "mail/address.h"
+#include "mail/ascii.h"
 #include "table/maps.h"
 
 /* An address taken apart, once per search. */
@@ -15,27 +16,51 @@ struct parts {
 	bool own;
 };
 
+/* Does the local part have to be quoted? It hardly ever does. */
+static bool needs_quotes(const char *address)
+{
+	size_t len = address_local_len(address);
+	bool needs = len > 0 && (address[0] == '.' || address[len - 1] == '.');
+	for (size_t i = 0; i < len && !needs; i++)
+		needs = !(ascii_atext((unsigned char)address[i]) || (unsigned char)address[i] >= 0x80 ||
+			  (address[i] == '.' && address[i + 1] != '.'));
+	return needs;
+}
+
+/* One key in all tables: as it is written there, with its quotes, then as it is meant. */
+static enum ost_found ask(const struct maps *m, struct arena *a, const char *key, bool whole, struct lookup *found)
+{
+	enum ost_found result = OST_NOTFOUND;
+	if (needs_quotes(key)) {
+		struct buf written = BUF_INIT;
+		address_quote(&written, key);
+		result = maps_ask(m, a, buf_str(&written), whole, found);
+		buf_free(&written);
+	}
+	return result != OST_NOTFOUND ? result : maps_ask(m, a, key, whole, found);
+}
+
 static enum ost_found find_without_extension(const struct maps *m, struct arena *a, const struct parts *p,
 					     struct lookup *found)
 {
 	if (!p->extension)
 		return OST_NOTFOUND;
-	return maps_ask(m, a, p->domain ? arena_printf(a, "%s@%s", p->base, p->domain) : p->base, false, found);
+	return ask(m, a, p->domain ? arena_printf(a, "%s@%s", p->base, p->domain) : p->base, false, found);
 }
 
 static enum ost_found find_local(const struct maps *m, struct arena *a, const struct parts *p, struct lookup *found)
 {
-	return p->domain && p->own ? maps_ask(m, a, p->local, false, found) : OST_NOTFOUND;
+	return p->domain && p->own ? ask(m, a, p->local, false, found) : OST_NOTFOUND;
 }
 
 static enum ost_found find_local_base(const struct maps *m, struct arena *a, const struct parts *p, struct lookup *found)
 {
-	return p->domain && p->own && p->extension ? maps_ask(m, a, p->base, false, found) : OST_NOTFOUND;
+	return p->domain && p->own && p->extension ? ask(m, a, p->base, false, found) : OST_NOTFOUND;
 }
 
 static enum ost_found find_domain(const struct maps *m, struct arena *a, const struct parts *p, struct lookup *found)
 {
-	return p->domain ? maps_ask(m, a, arena_printf(a, "@%s", p->domain), false, found) : OST_NOTFOUND;
+	return p->domain ? ask(m, a, arena_printf(a, "@%s", p->domain), false, found) : OST_NOTFOUND;
 }
 
 /* The steps after the whole address, in order. */
@@ -58,7 +83,7 @@ enum ost_found maps_find_address(const struct maps *m, struct arena *a, const ch
 	if (!m)
 		return OST_NOTFOUND;
 	CHECK_MAGIC(m, MAPS_MAGIC);
-	enum ost_found result = forms & ADDR_FULL ? maps_ask(m, a, address, true, found) : OST_NOTFOUND;
+	enum ost_found result = forms & ADDR_FULL ? ask(m, a, address, true, found) : OST_NOTFOUND;
 	if (result != OST_NOTFOUND)
 		return result;
 	struct parts p = { .domain = address_domain(address), .own = own_domain };

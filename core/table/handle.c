@@ -319,6 +319,11 @@ enum ost_found table_lookup_until(struct table *t, struct arena *a, const char *
 	return checked(result, &answer, found);
 }
 
+bool table_can_walk(const struct table *t)
+{
+	return t->ops && t->ops->walk;
+}
+
 bool table_walk(struct table *t, struct arena *a, table_entry_fn *each, void *ctx, struct ost_why *why)
 {
 	CHECK_MAGIC(t, TABLE_MAGIC);

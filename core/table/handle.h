@@ -10,4 +10,6 @@
 typedef bool table_entry_fn(void *ctx, const char *key, size_t klen, const char *value, size_t vlen);
 bool table_walk(struct table *, struct arena *, table_entry_fn *each, void *ctx, struct ost_why *);
 
+bool table_can_walk(const struct table *); /* can the type be listed? */
+
 #endif

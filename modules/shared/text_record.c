@@ -8,26 +8,33 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
 }
 
-/* Takes the quotes and backslashes out of the key at the start of the line; answers what follows it, NULL: no closing
+/* The end of the key at the start of the line: quotes and backslashes protect white space, and are a part of the key. NULL: no closing
  * quote. */
-static char *unquote_key(char *line, char *end, struct text_record *r)
+static char *key_end(char *line, const char *end)
 {
-	char *out = line, *in = line;
 	bool quoted = false;
-	for (; in < end && (quoted || !is_space(*in)); in++) {
-		if (*in == '"') {
-			quoted = !quoted;
+	for (; line < end && (quoted || !is_space(*line)); line++) {
+		if (*line == '\\' && line + 1 < end)
+			line++;
+		else
+			quoted ^= *line == '"';
+	}
+	return quoted ? NULL : line;
+}
+
+/* Takes the quotes and backslashes out of a key, in place: aliases are stored as they are meant. */
+static void unquote(struct text_record *r)
+{
+	char *out = r->key;
+	for (const char *in = r->key; in < r->key + r->klen; in++) {
+		if (*in == '"')
 			continue;
-		}
-		if (quoted && *in == '\\' && in + 1 < end)
+		if (*in == '\\' && in + 1 < r->key + r->klen)
 			in++;
 		*out++ = *in;
 	}
-	if (quoted)
-		return NULL;
-	r->key = line;
-	r->klen = (size_t)(out - line);
-	return in;
+	*out = '\0';
+	r->klen = (size_t)(out - r->key);
 }
 
 enum text_record_flaw text_record_split(char *line, size_t len, struct text_record *r)
@@ -35,17 +42,11 @@ enum text_record_flaw text_record_split(char *line, size_t len, struct text_reco
 	char *end = line + len, *at;
 	while (line < end && is_space(*line))
 		line++;
-	if (line < end && *line == '"') {
-		at = unquote_key(line, end, r);
-		if (!at)
-			return RECORD_QUOTE;
-	} else {
-		at = line;
-		while (at < end && !is_space(*at))
-			at++;
-		r->key = line;
-		r->klen = (size_t)(at - line);
-	}
+	at = key_end(line, end);
+	if (!at)
+		return RECORD_QUOTE;
+	r->key = line;
+	r->klen = (size_t)(at - line);
 	while (at < end && is_space(*at))
 		*at++ = '\0';
 	r->key[r->klen] = '\0';
@@ -73,6 +74,7 @@ enum text_record_flaw text_record_split_alias(char *line, size_t len, struct tex
 	} else {
 		return flaw;
 	}
+	unquote(r);
 	return r->klen && r->vlen ? RECORD_OK : RECORD_INCOMPLETE;
 }
 

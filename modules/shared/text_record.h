@@ -17,9 +17,9 @@ enum text_record_flaw {
 	RECORD_QUOTE,      /* a quoted key without its closing quote */
 };
 
-/* Splits the line in place. A key in double quotes may hold white space; \" and \\ stand for themselves in it. */
+/* Splits the line in place. Quotes and backslashes protect white space in the key, and stay in it, as in Postfix. */
 enum text_record_flaw text_record_split(char *line, size_t len, struct text_record *);
-/* The same for a line that may also be one of an alias file, `key: value` or `key:value`. */
+/* The same for a line that may also be one of an alias file, `key: value` or `key:value`; such a key loses its quotes. */
 enum text_record_flaw text_record_split_alias(char *line, size_t len, struct text_record *);
 bool text_record_flaw_fatal(enum text_record_flaw); /* is the line unusable? */
 const char *text_record_flaw_text(enum text_record_flaw);

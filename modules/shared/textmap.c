@@ -8,7 +8,14 @@
 struct entry {
 	uint64_t hash;
 	size_t klen, vlen;
-	char *key, *value; /* terminated */
+	char *key, *value; /* terminated, in a chunk */
+};
+
+/* Texts lie one behind the other in chunks; a value that was replaced stays there. */
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	char bytes[];
 };
 
 /* Entries in the order of their coming, and an open hash table of their numbers (from 1; 0 is empty). */
@@ -17,6 +24,7 @@ struct textmap {
 	size_t count, room;
 	uint32_t *slots;
 	size_t mask; /* number of slots - 1 */
+	struct chunk *chunks; /* the one that is filled first */
 };
 
 /* FNV-1a, 64 bits. The file's author chooses the keys: who asks cannot make collisions. */
@@ -47,9 +55,10 @@ void textmap_free(struct textmap *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->count; i++) {
-		free(m->entries[i].key);
-		free(m->entries[i].value);
+	while (m->chunks) {
+		struct chunk *c = m->chunks;
+		m->chunks = c->next;
+		free(c);
 	}
 	free(m->entries);
 	free(m->slots);
@@ -88,16 +97,37 @@ static bool grow(struct textmap *m)
 	free(m->slots);
 	m->slots = slots;
 	m->mask = size - 1;
-	for (size_t i = 0; i < m->count; i++) {
-		const struct entry *e = &m->entries[i];
-		m->slots[find_slot(m, e->hash, e->key, e->klen)] = (uint32_t)i + 1;
+	for (size_t i = 0; i < m->count; i++) { /* all differ: the first empty slot is the one */
+		size_t at = m->entries[i].hash & m->mask;
+		while (m->slots[at])
+			at = (at + 1) & m->mask;
+		m->slots[at] = (uint32_t)i + 1;
 	}
 	return true;
 }
 
-static char *copy(const char *text, size_t len)
+static char *take_bytes(struct textmap *m, size_t len)
 {
-	char *p = malloc(len + 1);
+	enum { FIRST_CHUNK = 1 << 12, LARGE_CHUNK = 1 << 20 };
+	struct chunk *c = m->chunks;
+	if (!c || c->size - c->used < len) {
+		size_t size = c ? LARGE_CHUNK : FIRST_CHUNK;
+		if (size < len)
+			size = len;
+		c = malloc(sizeof *c + size);
+		if (!c)
+			return NULL;
+		*c = (struct chunk){ .next = m->chunks, .size = size };
+		m->chunks = c;
+	}
+	char *p = c->bytes + c->used;
+	c->used += len;
+	return p;
+}
+
+static char *copy(struct textmap *m, const char *text, size_t len)
+{
+	char *p = take_bytes(m, len + 1);
 	if (p) {
 		if (len)
 			memcpy(p, text, len);
@@ -107,13 +137,12 @@ static char *copy(const char *text, size_t len)
 }
 
 /* The key is there: its value stays or is replaced. */
-static enum textmap_put put_again(struct entry *e, const char *value, size_t vlen, bool replace)
+static enum textmap_put put_again(struct textmap *m, struct entry *e, const char *value, size_t vlen, bool replace)
 {
-	char *fresh = replace ? copy(value, vlen) : NULL;
+	char *fresh = replace ? copy(m, value, vlen) : NULL;
 	if (replace && !fresh)
 		return TEXTMAP_NO_MEMORY;
 	if (fresh) {
-		free(e->value);
 		e->value = fresh;
 		e->vlen = vlen;
 	}
@@ -127,13 +156,10 @@ enum textmap_put textmap_put(struct textmap *m, const char *key, size_t klen, co
 		return TEXTMAP_NO_MEMORY;
 	size_t slot = find_slot(m, hash, key, klen);
 	if (m->slots[slot])
-		return put_again(&m->entries[m->slots[slot] - 1], value, vlen, replace);
-	struct entry e = { .hash = hash, .klen = klen, .vlen = vlen, .key = copy(key, klen), .value = copy(value, vlen) };
-	if (!e.key || !e.value) {
-		free(e.key);
-		free(e.value);
+		return put_again(m, &m->entries[m->slots[slot] - 1], value, vlen, replace);
+	struct entry e = { .hash = hash, .klen = klen, .vlen = vlen, .key = copy(m, key, klen), .value = copy(m, value, vlen) };
+	if (!e.key || !e.value)
 		return TEXTMAP_NO_MEMORY;
-	}
 	m->entries[m->count++] = e;
 	m->slots[slot] = (uint32_t)m->count;
 	return TEXTMAP_NEW;

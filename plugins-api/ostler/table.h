@@ -44,13 +44,15 @@ struct ost_source {
 };
 #define OST_BUILD_REPLACE 0x1u /* postmap -r: a duplicate key replaces, silently */
 #define OST_BUILD_IGNORE  0x2u /* postmap -w: a duplicate key is ignored, silently */
+#define OST_BUILD_NULL    0x4u /* postmap -N: keys and values are stored with a NUL at their end, which does not count (since 1.2) */
+#define OST_BUILD_NO_NULL 0x8u /* postmap -n: without it. Neither: as is usual for the type (since 1.2) */
 
 struct ost_cursor; /* walk(): the module's position, its own memory; freed by walk() at the end or by cursor_free() */
 
 struct ost_table_ops {
 	struct ost_ops ops;
 	enum ost_found (*lookup)(void *self, const struct ost_query *, struct ost_answer *);
-	/* Optional: caches. */
+	/* Optional: caches, where host->is_cache() was true in open(). OST_FOUND: it is stored; it was there and is removed. */
 	enum ost_found (*update)(void *self, const char *key, size_t klen, const char *val, size_t vlen, struct ost_why *);
 	enum ost_found (*remove)(void *self, const char *key, size_t klen, struct ost_why *);
 	/* Optional: all entries. *cursor is NULL at first. */

@@ -1,127 +1,146 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How fast a table answers, from one thread and from several: table-bench [-t threads] [-n lookups] [-k keys]
- * config_dir type:name. The keys are key0, key1 …; what is printed is the time of one lookup in a thread, and
- * lookups a second of all. */
+ * How fast lookups are inside a process. Not a test.
+ *
+ * table-bench CONFIG_DIR TYPE:NAME KEYS THREADS LOOKUPS    KEYS: a file, one key a line; each thread asks for
+ * LOOKUPS of them, from a place of its own on. A line of JSON comes out: what was found, the time, and
+ * lookups a second, of a thread's processor time ("per_cpu") and of the clock ("per_second"). */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
 #include "config/config.h"
 #include "module/module.h"
 #include "table/table.h"
 
-struct bench {
-	struct table *table;
-	long lookups;
-	size_t keys;
-	char (*key)[24];
+#include <fcntl.h>
+
+enum { KEY_BYTES = 1 << 30, THREADS_MAX = 256 };
+
+struct keys {
+	char *text;
+	const char **at;
+	size_t *len;
+	size_t count;
 };
 
 struct asker {
-	pthread_t thread;
-	const struct bench *bench;
-	size_t first; /* key: threads do not march in step */
-	long found, failed;
-	double cpu; /* nanoseconds: on a busy machine the clock on the wall tells nothing */
+	struct table *table;
+	const struct keys *keys;
+	size_t first, lookups, found, failed;
+	double cpu; /* seconds */
 };
+
+static struct keys read_keys(const char *path)
+{
+	struct keys k = { 0 };
+	size_t size, room = 0;
+	char *save = NULL;
+	k.text = io_read_file(AT_FDCWD, path, KEY_BYTES, &size);
+	if (!k.text) {
+		fprintf(stderr, "table-bench: %s: %m\n", path);
+		exit(1);
+	}
+	for (char *line = strtok_r(k.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (k.count == room) {
+			room = room ? room * 2 : 1024;
+			k.at = mem_realloc(k.at, room * sizeof *k.at);
+			k.len = mem_realloc(k.len, room * sizeof *k.len);
+		}
+		k.at[k.count] = line;
+		k.len[k.count++] = strlen(line);
+	}
+	return k;
+}
+
+static double thread_cpu(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 static void *ask(void *arg)
 {
-	struct asker *r = arg;
-	const struct bench *b = r->bench;
-	struct arena *a = arena_new();
-	size_t k = r->first;
-	for (long i = 0; i < b->lookups; i++) {
-		struct lookup found;
-		if (i % 64 == 0)
-			arena_reset(a);
-		k = k + 1 < b->keys ? k + 1 : 0;
-		enum ost_found result = table_lookup(b->table, a, b->key[k], strlen(b->key[k]), &found);
-		r->found += result == OST_FOUND;
-		r->failed += result < OST_NOTFOUND;
+	struct asker *a = arg;
+	struct arena *arena = arena_new();
+	struct lookup found;
+	double start = thread_cpu();
+	for (size_t i = 0; i < a->lookups; i++) {
+		size_t n = (a->first + i) % a->keys->count;
+		arena_reset(arena);
+		enum ost_found result =
+			table_lookup(a->table, arena, a->keys->at[n], a->keys->len[n], &found);
+		a->found += result == OST_FOUND;
+		a->failed += result < OST_NOTFOUND;
 	}
-	arena_destroy(&a);
-	struct timespec used;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	r->cpu = (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+	a->cpu = thread_cpu() - start;
+	arena_destroy(&arena);
 	return NULL;
 }
 
-static void run(const struct bench *b, size_t threads)
+static void run(struct table *t, const struct keys *keys, size_t threads, size_t lookups)
 {
-	struct asker *askers = calloc(threads, sizeof *askers);
-	int64_t began = clock_mono();
-	long found = 0, failed = 0;
+	struct asker askers[THREADS_MAX];
+	pthread_t ids[THREADS_MAX];
+	size_t found = 0, failed = 0;
 	double cpu = 0;
-	for (size_t i = 0; askers && i < threads; i++) {
-		askers[i] = (struct asker){ .bench = b, .first = i * b->keys / threads };
-		if (pthread_create(&askers[i].thread, NULL, ask, &askers[i]) != 0)
-			abort();
+	int64_t start = clock_mono();
+	for (size_t i = 0; i < threads; i++) {
+		askers[i] = (struct asker){
+			.table = t, .keys = keys, .first = keys->count / threads * i, .lookups = lookups
+		};
+		if (pthread_create(&ids[i], NULL, ask, &askers[i]) != 0)
+			exit(1);
 	}
-	for (size_t i = 0; askers && i < threads; i++) {
-		pthread_join(askers[i].thread, NULL);
+	for (size_t i = 0; i < threads; i++) {
+		pthread_join(ids[i], NULL);
 		found += askers[i].found;
 		failed += askers[i].failed;
 		cpu += askers[i].cpu;
 	}
-	double seconds = (double)(clock_mono() - began) / (double)CLOCK_SECOND,
-	       all = (double)b->lookups * (double)threads;
-	printf("%zu threads: %.0f ns of a processor a lookup, %.0f lookups a second; %ld found, %ld failed\n",
-	       threads, cpu / all, all / seconds, found, failed);
-	free(askers);
-}
-
-static struct config *start(const char *folder)
-{
-	struct findings *findings = findings_new();
-	struct config *c = config_read(folder, NULL, findings);
-	findings_destroy(&findings);
-	if (!c) {
-		fprintf(stderr, "the configuration in %s cannot be read\n", folder);
-		exit(1);
-	}
-	mod_permit_root(true);
-	mod_init(c);
-	table_init();
-	return c;
+	double wall = (double)(clock_mono() - start) / CLOCK_SECOND, all = (double)(threads * lookups);
+	printf("{\"threads\": %zu, \"lookups\": %.0f, \"found\": %zu, \"failed\": %zu, \"seconds\": %.3f, "
+	       "\"cpu\": %.3f, "
+	       "\"per_cpu\": %.0f, \"per_second\": %.0f}\n",
+	       threads, all, found, failed, wall, cpu, all / cpu, all / wall);
 }
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .lookups = 1000000, .keys = 1000 };
-	size_t threads = 1;
-	int option;
-	while ((option = getopt(argc, argv, "t:n:k:")) != -1) {
-		if (option == 't')
-			threads = strtoul(optarg, NULL, 10);
-		else if (option == 'n')
-			b.lookups = strtol(optarg, NULL, 10);
-		else if (option == 'k')
-			b.keys = strtoul(optarg, NULL, 10);
-	}
-	if (argc - optind != 2 || threads < 1 || b.keys < 1) {
-		fprintf(stderr,
-			"usage: table-bench [-t threads] [-n lookups] [-k keys] config_dir type:name\n");
-		return 2;
-	}
 	struct ost_why why = { "" };
-	struct config *c = start(argv[optind]);
-	b.table = table_open(config_main_view(c), argv[optind + 1], &why);
-	b.key = calloc(b.keys, sizeof *b.key);
-	if (why.text[0] || !b.key) {
-		fprintf(stderr, "%s\n", why.text);
+	if (argc != 6) {
+		fprintf(stderr, "usage: table-bench CONFIG_DIR TYPE:NAME KEYS THREADS LOOKUPS\n");
+		return 64;
+	}
+	struct findings *findings = findings_new();
+	struct config *config = config_read(argv[1], NULL, findings);
+	size_t threads = strtoul(argv[4], NULL, 10), lookups = strtoul(argv[5], NULL, 10);
+	if (!config || threads == 0 || threads > THREADS_MAX) {
+		fprintf(stderr, "table-bench: no configuration in %s, or no number of threads\n", argv[1]);
 		return 1;
 	}
-	for (size_t i = 0; i < b.keys; i++)
-		snprintf(b.key[i], sizeof b.key[i], "key%zu", i);
-	run(&b, threads);
-	free(b.key);
+	mod_init(config);
+	mod_permit_root(true);
+	table_init();
+	struct keys keys = read_keys(argv[3]);
+	struct table *t = table_open(config_main_view(config), argv[2], &why);
+	if (why.text[0]) {
+		fprintf(stderr, "table-bench: %s\n", why.text);
+		return 1;
+	}
+	run(t, &keys, 1, lookups < keys.count ? lookups : keys.count); /* pages and caches are warm now */
+	run(t, &keys, threads, lookups);
 	table_close_all();
 	mod_shutdown();
-	config_destroy(&c);
+	free(keys.at);
+	free(keys.len);
+	free(keys.text);
+	config_destroy(&config);
+	findings_destroy(&findings);
 	return 0;
 }

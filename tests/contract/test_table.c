@@ -12,9 +12,17 @@
 #include "tests/support/peer.h"
 
 static struct fixture fix;
-static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160],
-	broken_hash[160], tcp_spec[64], socketmap_spec[64], union_spec[200], pipe_spec[200], debug_spec[200], cache_spec[200];
+static char texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160], tcp_spec[64], socketmap_spec[64], union_spec[200],
+	pipe_spec[200], debug_spec[200], cache_spec[200];
 static struct peer *tcp_server, *socketmap_server;
+
+/* Types with an index file, each beside a text of its own. */
+enum { INDEXES = 4 };
+static struct {
+	const char *type, *suffix;
+	void (*change)(void);
+	char path[128], spec[160], broken[160];
+} indexes[INDEXES];
 
 static const struct ost_table_ops *find(const char *type)
 {
@@ -25,10 +33,26 @@ static const struct ost_table_ops *find(const char *type)
 	return p ? (const struct ost_table_ops *)p->ops : NULL;
 }
 
-static void change_hash(void)
+static void change_index(int i)
 {
 	static const char *const entries[] = { "other=2", NULL };
-	index_build(find("hash"), hash_path, entries, 0);
+	index_build(find(indexes[i].type), indexes[i].path, entries, 0);
+}
+static void change_hash(void)
+{
+	change_index(0);
+}
+static void change_cdb(void)
+{
+	change_index(1);
+}
+static void change_btree(void)
+{
+	change_index(2);
+}
+static void change_lmdb(void)
+{
+	change_index(3);
 }
 
 static void change_texthash(void)
@@ -74,11 +98,6 @@ static void change_cidr(void)
 /* The files behind the specs. */
 static void make_files(void)
 {
-	static const char *const entries[] = { "known=1", "b=value with spaces", NULL };
-	snprintf(hash_path, sizeof hash_path, "%s/map", fix.dir);
-	snprintf(hash_spec, sizeof hash_spec, "hash:%s", hash_path);
-	if (find("hash"))
-		index_build(find("hash"), hash_path, entries, 0);
 	snprintf(texthash_spec, sizeof texthash_spec, "texthash:%s", fixture_file(&fix, "text", "known 1\n\"b c\" 2\n"));
 	snprintf(regexp_spec, sizeof regexp_spec, "regexp:%s", fixture_file(&fix, "patterns", "/^(known)$/ is $1\n"));
 	snprintf(pcre_spec, sizeof pcre_spec, "pcre:%s", fixture_file(&fix, "perl", "/^(known)$/ is $1\n"));
@@ -88,8 +107,47 @@ static void make_files(void)
 	snprintf(debug_spec, sizeof debug_spec, "debug:texthash:%s", fixture_file(&fix, "debug", "known 1\n"));
 	snprintf(cache_spec, sizeof cache_spec, "cache:{ttl=1h,negative=1h}:texthash:%s", fixture_file(&fix, "cached", "known 1\n"));
 	setenv("known", "1", 1);
-	fixture_file(&fix, "rubbish.db", "this is no index, and too short for one");
-	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
+}
+
+static void make_indexes(void)
+{
+	static const char *const names[INDEXES][2] = { { "hash", ".db" }, { "cdb", ".cdb" }, { "btree", ".lmdb" }, { "lmdb", ".lmdb" } };
+	static void (*const changes[INDEXES])(void) = { change_hash, change_cdb, change_btree, change_lmdb };
+	static const char *const entries[] = { "known=1", "b=value with spaces", NULL };
+	for (int i = 0; i < INDEXES; i++) {
+		const char *type = indexes[i].type = names[i][0];
+		char rubbish[64];
+		indexes[i].suffix = names[i][1];
+		indexes[i].change = changes[i];
+		snprintf(indexes[i].path, sizeof indexes[i].path, "%s/map-%s", fix.dir, type);
+		snprintf(indexes[i].spec, sizeof indexes[i].spec, "%s:%s", type, indexes[i].path);
+		if (find(type))
+			index_build(find(type), indexes[i].path, entries, 0);
+		snprintf(rubbish, sizeof rubbish, "rubbish-%s%s", type, indexes[i].suffix);
+		fixture_file(&fix, rubbish, "this is no index, and too short for one");
+		snprintf(indexes[i].broken, sizeof indexes[i].broken, "%s:%s/rubbish-%s", type, fix.dir, type);
+	}
+}
+
+/* Puts the case of each index type behind the n that are there; answers how many there are then. */
+static size_t add_indexes(struct table_case *cases, size_t n)
+{
+	for (int i = 0; i < INDEXES; i++)
+		cases[n++] = (struct table_case){ .type = indexes[i].type, .spec = indexes[i].spec, .key = "known", .value = "1",
+						  .broken = indexes[i].broken, .change = indexes[i].change, .changed_key = "other", .changed_value = "2" };
+	return n;
+}
+
+/* The suite for each case whose module is there. */
+static size_t add_suites(struct table_case *cases, size_t count, struct CMUnitTest *tests, size_t n)
+{
+	for (size_t i = 0; i < count; i++) {
+		cases[i].view = fix.view;
+		cases[i].ops = find(cases[i].type);
+		if (cases[i].ops)
+			n = contract_table(&cases[i], tests, n);
+	}
+	return n;
 }
 
 /* The servers behind the specs. */
@@ -107,9 +165,9 @@ int main(void)
 	fixture_open(&fix, "", NULL);
 	make_files();
 	start_servers();
+	make_indexes();
+	struct table_case indexed[INDEXES];
 	struct table_case cases[] = {
-		{ .type = "hash", .spec = hash_spec, .key = "known", .value = "1", .broken = broken_hash, .change = change_hash, .changed_key = "other",
-		  .changed_value = "2" },
 		{ .type = "texthash", .spec = texthash_spec, .key = "known", .value = "1", .broken = "texthash:/nonexistent/file", .change = change_texthash,
 		  .changed_key = "other", .changed_value = "two words" },
 		{ .type = "static", .spec = "static:{ every key }", .key = "known", .value = "every key", .finds_all = true, .broken = "static:{ no end" },
@@ -136,12 +194,8 @@ int main(void)
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];
 	size_t n = 0;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		cases[i].view = fix.view;
-		cases[i].ops = find(cases[i].type);
-		if (cases[i].ops)
-			n = contract_table(&cases[i], tests, n);
-	}
+	n = add_suites(indexed, add_indexes(indexed, 0), tests, n);
+	n = add_suites(cases, sizeof cases / sizeof *cases, tests, n);
 	int failures = _cmocka_run_group_tests("tables", tests, n, NULL, NULL);
 	fixture_close(&fix);
 	peer_stop(&tcp_server);
