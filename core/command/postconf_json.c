@@ -118,11 +118,12 @@ static void add_entry(const struct postconf *p, json_t *array, const struct mast
 int postconf_json_services(const struct postconf *p, char **patterns)
 {
 	json_t *array = json_array();
-	for (size_t i = 0; i < p->entry_count && !*patterns; i++)
-		add_entry(p, array, &p->entries[i], NULL);
-	for (; *patterns; patterns++)
-		for (size_t i = 0; i < p->entry_count; i++)
-			add_entry(p, array, &p->entries[i], *patterns);
+	for (size_t i = 0; i < p->entry_count; i++) {
+		if (!*patterns)
+			add_entry(p, array, &p->entries[i], NULL);
+		for (char **pattern = patterns; *pattern; pattern++)
+			add_entry(p, array, &p->entries[i], *pattern);
+	}
 	return print(p, array);
 }
 

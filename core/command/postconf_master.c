@@ -216,12 +216,15 @@ int postconf_services(const struct postconf *p, char **patterns)
 		return postconf_json_services(p, patterns);
 	for (size_t i = 0; i < p->entry_count && !*patterns; i++)
 		print(p, &p->entries[i], NULL);
-	for (; *patterns; patterns++) {
-		bool found = false;
-		for (size_t i = 0; i < p->entry_count; i++)
-			found |= print(p, &p->entries[i], *patterns);
-		if (!found)
-			postconf_warn(p, "unmatched request: \"%s\"", *patterns);
-	}
+	size_t n = 0;
+	while (patterns[n])
+		n++;
+	bool *found = arena_alloc(p->arena, (n + 1) * sizeof *found);
+	for (size_t i = 0; i < p->entry_count; i++)
+		for (size_t j = 0; j < n; j++)
+			found[j] |= print(p, &p->entries[i], patterns[j]);
+	for (size_t j = 0; j < n; j++)
+		if (!found[j])
+			postconf_warn(p, "unmatched request: \"%s\"", patterns[j]);
 	return EXIT_SUCCESS;
 }

@@ -197,20 +197,6 @@ static bool sets(const struct master_entry *e, size_t i, const char *name)
 	       e->words[i + 1][n] == '=';
 }
 
-const char *master_entry_option(const struct master_entry *e, const char *name, size_t *at)
-{
-	const char *value = NULL;
-	for (size_t i = 0; i + 1 < e->options; i++) {
-		if (!sets(e, i, name))
-			continue;
-		value = e->words[i + 1] + strlen(name) + 1;
-		if (at)
-			*at = i;
-		i++;
-	}
-	return value;
-}
-
 /* Takes the two words at i out. */
 static void drop_option(struct master_entry *e, size_t i)
 {

@@ -42,8 +42,6 @@ char *master_word(char **at, bool *grouped, bool *open);
 
 /* Reads one logical line; false with the reason in Postfix's words. In the arena. */
 bool master_entry_read(struct arena *, const char *text, struct master_entry *, struct ost_why *);
-/* The value of "-o name=value" as the last one of its name; NULL: it has none. Its place in words is in *at. */
-const char *master_entry_option(const struct master_entry *, const char *name, size_t *at);
 /* Sets (value != NULL) or removes every "-o name=…". */
 void master_entry_set(struct arena *, struct master_entry *, const char *name, const char *value);
 
