@@ -145,7 +145,7 @@ static bool explain(const struct config *c, const char *name)
 	const struct param_family *f = p ? NULL : param_family_of(name, &service_len);
 	const char *successor = param_successor(name), *near = param_nearest(name);
 	struct declared d = { .name = name };
-	if (!p && !f)
+	if (!f && (!p || p->grade != CFG_IMPLEMENTED))
 		mod_survey(look, &d);
 	if (!p && !f && !d.line && !successor && !config_set_value(c, name)) {
 		fprintf(stderr, "ostler: %s: unknown parameter%s%s%s\n", name, near ? "; did you mean " : "", near ? near : "",
@@ -153,7 +153,7 @@ static bool explain(const struct config *c, const char *name)
 		return false;
 	}
 	printf("%s\n", name);
-	if (p)
+	if (p && !d.line)
 		explain_param(c, p);
 	else if (f)
 		explain_derived(c, name, f, service_len);
