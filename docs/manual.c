@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/param.h"
+#include "config/support.h"
 
 /* How one form writes things. */
 struct form {
@@ -95,9 +96,16 @@ static void md_parameter(const struct param *p)
 	printf("**%s** (default: `%s`)  \n%s  \n*%s*\n\n", p->name, default_text(p), p->help, text);
 }
 
+/* Why it does nothing; NULL: there is nothing to say about it. */
+static const char *reason(const struct param *p)
+{
+	return p->grade == CFG_NO_EFFECT ? support_reason(p->name) : NULL;
+}
+
 static void md_known(const struct param *p)
 {
-	printf("- %s\n", p->name);
+	const char *why = reason(p);
+	printf("- %s%s%s\n", p->name, why ? ": " : "", why ? why : "");
 }
 
 /* ---- man ---- */
@@ -149,7 +157,10 @@ static void man_parameter(const struct param *p)
 
 static void man_known(const struct param *p)
 {
-	printf("%s\n.br\n", p->name);
+	const char *why = reason(p);
+	printf("%s%s", p->name, why ? ": " : "");
+	man_text(why ? why : "");
+	puts("\n.br");
 }
 
 /* ---- the manual ---- */
@@ -173,8 +184,10 @@ static const struct group {
 	const char *title, *text;
 } groups[] = {
 	{ CFG_WEAKENS, "NOT YET SUPPORTED: PROTECTION",
-	  "These of Postfix's parameters have no effect, so that what they protect is not protected. `ostler "
-	  "check` says so." },
+	  "These of Postfix's parameters have no effect, so that what they protect is not protected. There "
+	  "is no "
+	  "start when one is set, unless ostler_ignore_parameters names it, or its value asks for no "
+	  "protection." },
 	{ CFG_MISSING, "NOT YET SUPPORTED",
 	  "These of Postfix's parameters have no effect. `ostler check` says so." },
 	{ CFG_NO_EFFECT, "WITHOUT EFFECT", "These are known and do nothing in Ostler; nothing is lost." },

@@ -15,9 +15,9 @@
 static const char *const names[TEMPLATE_COUNT] = { "failure", "delay", "success", "verify" };
 
 #define GREETING "This is the mail system at host $myhostname.\n\n"
-#define HELP                                                                                                                \
-	"For further assistance, please send mail to postmaster.\n\n"                                                      \
-	"If you do so, please include this problem report. You can\n"                                                      \
+#define HELP                                                                                                 \
+	"For further assistance, please send mail to postmaster.\n\n"                                        \
+	"If you do so, please include this problem report. You can\n"                                        \
 	"delete your own text from the attached returned message.\n\n"
 #define SIGNATURE "                   The mail system\n"
 #define FROM      "Mail Delivery System <MAILER-DAEMON>"
@@ -27,9 +27,10 @@ static const struct bounce_template defaults[TEMPLATE_COUNT] = {
 			       .from = FROM,
 			       .subject = "Undelivered Mail Returned to Sender",
 			       .copy_subject = "Postmaster Copy: Undelivered Mail",
-			       .body = GREETING "I'm sorry to have to inform you that your message could not\n"
-						"be delivered to one or more recipients. It's attached below.\n\n" HELP
-							SIGNATURE },
+			       .body = GREETING
+			       "I'm sorry to have to inform you that your message could not\n"
+			       "be delivered to one or more recipients. It's attached below.\n\n" HELP
+				       SIGNATURE },
 	[TEMPLATE_DELAY] = { .charset = "us-ascii",
 			     .from = FROM,
 			     .subject = "Delayed Mail (still being retried)",
@@ -38,19 +39,23 @@ static const struct bounce_template defaults[TEMPLATE_COUNT] = {
 			     "####################################################################\n"
 			     "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\n"
 			     "####################################################################\n\n"
-			     "Your message could not be delivered for more than $delay_warning_time_hours hour(s).\n"
-			     "It will be retried until it is $maximal_queue_lifetime_days day(s) old.\n\n" HELP SIGNATURE },
+			     "Your message could not be delivered for more than $delay_warning_time_hours "
+			     "hour(s).\n"
+			     "It will be retried until it is $maximal_queue_lifetime_days day(s) "
+			     "old.\n\n" HELP SIGNATURE },
 	[TEMPLATE_SUCCESS] = { .charset = "us-ascii",
 			       .from = FROM,
 			       .subject = "Successful Mail Delivery Report",
-			       .body = GREETING "Your message was successfully delivered to the destination(s)\n"
-						"listed below. If the message was delivered to mailbox you will\n"
-						"receive no further notifications. Otherwise you may still receive\n"
-						"notifications of mail delivery errors from other systems.\n\n" SIGNATURE },
+			       .body = GREETING
+			       "Your message was successfully delivered to the destination(s)\n"
+			       "listed below. If the message was delivered to mailbox you will\n"
+			       "receive no further notifications. Otherwise you may still receive\n"
+			       "notifications of mail delivery errors from other systems.\n\n" SIGNATURE },
 	[TEMPLATE_VERIFY] = { .charset = "us-ascii",
 			      .from = FROM,
 			      .subject = "Mail Delivery Status Report",
-			      .body = GREETING "Enclosed is the mail delivery report that you requested.\n\n" SIGNATURE },
+			      .body = GREETING
+			      "Enclosed is the mail delivery report that you requested.\n\n" SIGNATURE },
 };
 
 const char *template_name(enum template_kind kind)
@@ -152,27 +157,19 @@ static bool is_8bit(const char *s)
 	return false;
 }
 
-/* One header with the lines that continue it, without the last newline. */
-static size_t header_length(const char *text)
-{
-	size_t n = strcspn(text, "\n");
-	while (text[n] && (text[n + 1] == ' ' || text[n + 1] == '\t'))
-		n += 1 + strcspn(text + n + 1, "\n");
-	return n;
-}
-
 /* Header lines, an empty one, and the body. */
 static void take_template(struct reading *r, enum template_kind kind, const char *text)
 {
 	struct bounce_template t = defaults[kind];
 	while (*text && *text != '\n') {
-		size_t n = header_length(text);
+		size_t n = strcspn(text, "\n");
 		char *line = arena_strndup(r->arena, text, n);
-		if (!strchr(line, ':'))
+		if (!strchr(line, ':') || isspace((unsigned char)*line))
 			break; /* the body starts without an empty line */
 		if (!take_header(&t, line)) {
 			warn_file(r, arena_printf(r->arena,
-						  "unknown \"%s\" header label in %s template -- ignoring this template",
+						  "unknown \"%s\" header label in %s template -- ignoring "
+						  "this template",
 						  trim(line), names[kind]));
 			return;
 		}
@@ -181,7 +178,8 @@ static void take_template(struct reading *r, enum template_kind kind, const char
 	if (*text == '\n')
 		text++;
 	if (!*text) {
-		warn_file(r, arena_printf(r->arena, "missing message text in %s template -- ignoring this template",
+		warn_file(r, arena_printf(r->arena,
+					  "missing message text in %s template -- ignoring this template",
 					  names[kind]));
 		return;
 	}
@@ -212,7 +210,10 @@ static void take_start(struct reading *r, char *line)
 	struct buf text = BUF_INIT;
 	char *equals = strchr(line, '='), *value = equals ? trim(equals + 1) : NULL;
 	if (!equals) {
-		warn_line(r, arena_printf(r->arena, "missing '=' after attribute name: \"%s\" -- ignoring this template", line));
+		warn_line(r,
+			  arena_printf(r->arena,
+				       "missing '=' after attribute name: \"%s\" -- ignoring this template",
+				       line));
 		return;
 	}
 	*equals = '\0';
@@ -221,18 +222,24 @@ static void take_start(struct reading *r, char *line)
 	if (here)
 		take_text(r, trim(value + 2), &text);
 	if (kind == TEMPLATE_COUNT)
-		warn_line(r, arena_printf(r->arena, "unknown template name: %s -- ignoring this template", trim(line)));
+		warn_line(r, arena_printf(r->arena, "unknown template name: %s -- ignoring this template",
+					  trim(line)));
 	else
 		take_template(r, kind, here ? buf_str(&text) : arena_printf(r->arena, "%s\n", value));
 	buf_free(&text);
 }
 
 void template_read(struct arena *arena, const char *file, const char *text, size_t len,
-		   struct bounce_template list[TEMPLATE_COUNT], void (*warn)(void *ctx, const char *text), void *ctx)
+		   struct bounce_template list[TEMPLATE_COUNT], void (*warn)(void *ctx, const char *text),
+		   void *ctx)
 {
-	struct reading r = {
-		.arena = arena, .file = file, .at = text, .end = text + len, .list = list, .warn = warn, .ctx = ctx
-	};
+	struct reading r = { .arena = arena,
+			     .file = file,
+			     .at = text,
+			     .end = text + len,
+			     .list = list,
+			     .warn = warn,
+			     .ctx = ctx };
 	for (char *line; (line = next_line(&r)) != NULL;)
 		if (*trim(line) && *trim(line) != '#')
 			take_start(&r, line);
@@ -242,7 +249,8 @@ void template_read(struct arena *arena, const char *file, const char *text, size
 
 void template_print(struct buf *out, enum template_kind kind, const struct bounce_template *t)
 {
-	buf_printf(out, "%s_template = <<EOF\nCharset: %s\nFrom: %s\nSubject: %s\n", names[kind], t->charset, t->from, t->subject);
+	buf_printf(out, "%s_template = <<EOF\nCharset: %s\nFrom: %s\nSubject: %s\n", names[kind], t->charset,
+		   t->from, t->subject);
 	if (t->copy_subject)
 		buf_printf(out, "Postmaster-Subject: %s\n", t->copy_subject);
 	buf_printf(out, "\n%sEOF\n", t->body);
@@ -253,9 +261,12 @@ void template_print(struct buf *out, enum template_kind kind, const struct bounc
 static const struct unit {
 	const char *suffix;
 	int64_t seconds;
-} units[] = { { "_seconds", 1 }, { "_minutes", 60 }, { "_hours", 3600 }, { "_days", 86400 }, { "_weeks", 7 * 86400 } };
+} units[] = {
+	{ "_seconds", 1 }, { "_minutes", 60 }, { "_hours", 3600 }, { "_days", 86400 }, { "_weeks", 7 * 86400 }
+};
 
-static const enum param_id times[] = { P_delay_warning_time, P_maximal_queue_lifetime, P_bounce_queue_lifetime };
+static const enum param_id times[] = { P_delay_warning_time, P_maximal_queue_lifetime,
+				       P_bounce_queue_lifetime };
 
 /* What an expansion asks, and what it has been told. */
 struct asker {
@@ -292,7 +303,8 @@ static const char *ask(void *ctx, const char *name)
 	return value;
 }
 
-bool template_expand(struct buf *out, const struct cfg_view *view, const struct bounce_template *t, struct ost_why *why)
+bool template_expand(struct buf *out, const struct cfg_view *view, const struct bounce_template *t,
+		     struct ost_why *why)
 {
 	struct asker a = { .view = view };
 	if (!expand(out, NULL, t->body, ask, &a, why))

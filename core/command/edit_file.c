@@ -22,7 +22,8 @@ struct edit_file {
 	struct stat st;
 };
 
-/* The temporary file, locked. One that was renamed or removed while this waited for its lock is none any more. */
+/* The temporary file, locked. One that was renamed or removed while this waited for its lock is none any
+ * more. */
 static int lock_temporary(const char *path, struct ost_why *why)
 {
 	for (;;) {
@@ -92,8 +93,9 @@ bool edit_file_commit(struct edit_file **pf, const struct buf *text, struct ost_
 {
 	struct edit_file *f = *pf;
 	bool ok = ftruncate(f->fd, 0) == 0 && io_write_all(f->fd, buf_str(text), text->len) &&
-		  fchown(f->fd, f->st.st_uid, f->st.st_gid) == 0 && fchmod(f->fd, f->st.st_mode & 07777) == 0 &&
-		  fsync(f->fd) == 0 && rename(f->temporary, f->path) == 0;
+		  fchown(f->fd, f->st.st_uid, f->st.st_gid) == 0 &&
+		  fchmod(f->fd, f->st.st_mode & 07777) == 0 && fsync(f->fd) == 0 &&
+		  rename(f->temporary, f->path) == 0;
 	if (!ok) {
 		why_errno(why, "write %s", f->temporary);
 		edit_file_abort(pf);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ostler explain NAME …: what there is to say about a parameter: its value and where it comes from, default, who declares it and
- * reads it, type, bounds and help. */
+ * ostler explain NAME …: what there is to say about a parameter: its value and where it comes from, default,
+ * who declares it and reads it, type, bounds and help. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +20,12 @@ struct declared {
 };
 
 static const char *const types[] = {
-	[CFG_STR] = "text", [CFG_RAW] = "text, $name not expanded", [CFG_INT] = "number", [CFG_BOOL] = "yes or no",
-	[CFG_TIME] = "time", [CFG_SIZE] = "bytes",
+	[CFG_STR] = "text",   [CFG_RAW] = "text, $name not expanded",
+	[CFG_INT] = "number", [CFG_BOOL] = "yes or no",
+	[CFG_TIME] = "time",  [CFG_SIZE] = "bytes",
 };
 static const char *const module_types[] = {
-	[OST_PARAM_STRING] = "text", [OST_PARAM_INT] = "number",  [OST_PARAM_BOOL] = "yes or no",
+	[OST_PARAM_STRING] = "text", [OST_PARAM_INT] = "number", [OST_PARAM_BOOL] = "yes or no",
 	[OST_PARAM_TIME] = "time",   [OST_PARAM_SIZE] = "bytes", [OST_PARAM_TABLES] = "list of tables",
 };
 static const char *const grades[] = {
@@ -32,7 +33,8 @@ static const char *const grades[] = {
 	[CFG_MISSING] = "not yet supported: setting it has no effect",
 	[CFG_NO_EFFECT] = "has no effect here",
 	[CFG_SILENT] = "accepted; only scripts of packages read it",
-	[CFG_WEAKENS] = "not yet supported: what it protects is not protected, so Ostler does not start when it is set "
+	[CFG_WEAKENS] = "not yet supported: what it protects is not protected, so Ostler does not start when "
+			"it is set "
 			"(unless ostler_ignore_parameters names it)",
 };
 
@@ -76,9 +78,11 @@ static void print_value(const struct config *c, const char *name, const char *de
 	size_t n = config_services(c, &list);
 	for (size_t i = 0; i < n; i++) {
 		const char *place = cfg_where(list[i]->view, name);
-		const char *own = !secret && !strncmp(place, "master.cf", 9) ? cfg_lookup(list[i]->view, name) : NULL;
+		const char *own =
+			!secret && !strncmp(place, "master.cf", 9) ? cfg_lookup(list[i]->view, name) : NULL;
 		if (own)
-			printf("  %-9s %s for %s/%s: %s\n", "", place, list[i]->name, service_type_name(list[i]->type), own);
+			printf("  %-9s %s for %s/%s: %s\n", "", place, list[i]->name,
+			       service_type_name(list[i]->type), own);
 	}
 }
 
@@ -92,7 +96,8 @@ static void explain_param(const struct config *c, const struct param *p)
 	print_type(types[p->type], p->min, p->max, p->type == CFG_TIME);
 	print_readers(p->daemons);
 	if (p->grade != CFG_IMPLEMENTED)
-		printf("  %-9s %s%s%s\n", "state:", grades[p->grade], reason ? ": " : "", reason ? reason : "");
+		printf("  %-9s %s%s%s\n", "state:", grades[p->grade], reason ? ": " : "",
+		       reason ? reason : "");
 	if (p->help)
 		line("help:", p->help);
 }
@@ -102,16 +107,19 @@ static void explain_module(const struct config *c, const struct declared *d)
 	const struct ost_param *p = d->param;
 	bool secret = p->flags & OST_PARAM_SECRET;
 	print_value(c, p->name, p->defval, secret);
-	line("default:", p->flags & OST_PARAM_REQUIRED ? "none: it is required" : p->defval && *p->defval ? p->defval : "(empty)");
+	line("default:", p->flags & OST_PARAM_REQUIRED ? "none: it is required"
+			 : p->defval && *p->defval     ? p->defval
+						       : "(empty)");
 	printf("  %-9s %s %s (%s)\n", "of:", module_kind_name(d->line->kind), d->line->name, d->line->where);
-	print_type((size_t)p->type < sizeof module_types / sizeof *module_types ? module_types[p->type] : "?", p->min, p->max,
-		   p->type == OST_PARAM_TIME);
+	print_type((size_t)p->type < sizeof module_types / sizeof *module_types ? module_types[p->type] : "?",
+		   p->min, p->max, p->type == OST_PARAM_TIME);
 	if (p->help)
 		line("help:", p->help);
 }
 
 /* "relay_destination_concurrency_limit" and the like. */
-static void explain_derived(const struct config *c, const char *name, const struct param_family *f, size_t service_len)
+static void explain_derived(const struct config *c, const char *name, const struct param_family *f,
+			    size_t service_len)
 {
 	const struct param *base = param_find(f->defval + 1);
 	print_value(c, name, f->defval, false);
@@ -129,7 +137,8 @@ static void explain_derived(const struct config *c, const char *name, const stru
 static void look(void *ctx, const struct mod_report *r)
 {
 	struct declared *d = ctx;
-	for (const struct ost_provide *p = r->ok ? r->descriptor->provides : NULL; p && p->kind != OST_KIND_END; p++)
+	for (const struct ost_provide *p = r->ok ? r->descriptor->provides : NULL;
+	     p && p->kind != OST_KIND_END; p++)
 		for (const struct ost_param *param = p->ops->params; param && param->name; param++)
 			if (!d->line && !strcmp(param->name, d->name)) {
 				d->line = r->line;
@@ -148,8 +157,8 @@ static bool explain(const struct config *c, const char *name)
 	if (!f && (!p || p->grade != CFG_IMPLEMENTED))
 		mod_survey(look, &d);
 	if (!p && !f && !d.line && !successor && !config_set_value(c, name)) {
-		fprintf(stderr, "ostler: %s: unknown parameter%s%s%s\n", name, near ? "; did you mean " : "", near ? near : "",
-			near ? "?" : "");
+		fprintf(stderr, "ostler: %s: unknown parameter%s%s%s\n", name, near ? "; did you mean " : "",
+			near ? near : "", near ? "?" : "");
 		return false;
 	}
 	printf("%s\n", name);
@@ -162,10 +171,11 @@ static bool explain(const struct config *c, const char *name)
 	else
 		print_value(c, name, NULL, false);
 	if (!p && !f && !d.line && !successor)
-		line("of:", config_name_exists(c, name) ? "the administrator: other settings use it" :
-							  "nobody: nothing uses it");
+		line("of:", config_name_exists(c, name) ? "the administrator: other settings use it"
+							: "nobody: nothing uses it");
 	if (successor)
-		printf("  %-9s Postfix has given it up%s%s\n", "state:", *successor ? "; its successor is " : "", successor);
+		printf("  %-9s Postfix has given it up%s%s\n",
+		       "state:", *successor ? "; its successor is " : "", successor);
 	return true;
 }
 
@@ -179,7 +189,8 @@ int cmd_explain(int argc, char **argv)
 	if (argc < 2)
 		fprintf(stderr, "usage: ostler explain parameter …\n");
 	if (!c)
-		fprintf(stderr, "ostler: fatal: the configuration in %s cannot be read\n", command_config_dir());
+		fprintf(stderr, "ostler: fatal: the configuration in %s cannot be read\n",
+			command_config_dir());
 	if (c && !command_become_mail_owner(config_main_view(c), &why)) {
 		fprintf(stderr, "ostler: fatal: %s\n", why.text);
 		config_destroy(&c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postconf: shows and edits main.cf and master.cf, lists what there is. Output and messages have Postfix's form. */
+ * postconf: shows and edits main.cf and master.cf, lists what there is. Output and messages have Postfix's
+ * form. */
 #include "command/postconf.h"
 
 #include <ctype.h>
@@ -12,12 +13,17 @@
 #include "command/command.h"
 
 static const char usage[] =
-	"usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c config_dir] "
-	"[-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] "
-	"[-h (no names)] [-H (no values)] [-j|--json (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] "
-	"[-n (non-default parameters)] [-o name=value (override parameter value)] [--origin (file and line)] [-p (main.cf, "
+	"usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c "
+	"config_dir] "
+	"[-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F "
+	"(master.cf fields)] "
+	"[-h (no names)] [-H (no values)] [-j|--json (JSON)] [-l (lock types)] [-m (map types)] [-M "
+	"(master.cf)] "
+	"[-n (non-default parameters)] [-o name=value (override parameter value)] [--origin (file and line)] "
+	"[-p (main.cf, "
 	"default)] [-P (master.cf parameters)] [-q (no warnings)] [-t (bounce templates)] [-T "
-	"compile-version|run-version|public-key-algorithms] [-v (verbose)] [-x (expand parameter values)] [-X (exclude)] [-# "
+	"compile-version|run-version|public-key-algorithms] [-v (verbose)] [-x (expand parameter values)] "
+	"[-X (exclude)] [-# "
 	"(comment-out)] [name...]";
 
 /* ---- messages ---- */
@@ -51,7 +57,8 @@ int postconf_fatal(const struct postconf *p, const char *fmt, ...)
 const char *postconf_place(const struct postconf *p, const char *where)
 {
 	const char *line = strstr(where, ": line ");
-	return line ? arena_printf(p->arena, "%s/%.*s, line %s", p->folder, (int)(line - where), where, line + 7)
+	return line ? arena_printf(p->arena, "%s/%.*s, line %s", p->folder, (int)(line - where), where,
+				   line + 7)
 		    : arena_printf(p->arena, "%s/%s", p->folder, where);
 }
 
@@ -114,12 +121,14 @@ static bool tell_grammar(const struct postconf *p)
 	for (size_t i = 0; i < n && ok; i++) {
 		const char *line = strstr(list[i].text, ": line ");
 		const char *rest = line ? strstr(line + 1, ": ") : NULL;
-		const char *where = rest ? arena_strndup(p->arena, list[i].text, (size_t)(rest - list[i].text)) : "";
+		const char *where =
+			rest ? arena_strndup(p->arena, list[i].text, (size_t)(rest - list[i].text)) : "";
 		rest = rest ? rest + 2 : list[i].text;
 		if (p->origin)
 			where = arena_strdup(p->arena, where);
 		else if (!strncmp(rest, "logical line ", 13)) /* here Postfix names no line */
-			where = arena_printf(p->arena, "%s/%.*s", p->folder, (int)(line - list[i].text), list[i].text);
+			where = arena_printf(p->arena, "%s/%.*s", p->folder, (int)(line - list[i].text),
+					     list[i].text);
 		else
 			where = postconf_place(p, where);
 		ok = list[i].grade != FINDING_FATAL;
@@ -155,7 +164,8 @@ static bool tell_notes(const struct postconf *p, bool unused)
 			postconf_fatal(p, "%s: %s", postconf_place(p, note->where), note->text);
 			return false;
 		}
-		if (note->broken || note->unused != unused || (unused && p->mode != 'p' && !strcmp(note->file, "main.cf")))
+		if (note->broken || note->unused != unused ||
+		    (unused && p->mode != 'p' && !strcmp(note->file, "main.cf")))
 			continue;
 		postconf_warn(p, "%s%s", note_place(p, note), note->text);
 	}
@@ -166,7 +176,9 @@ static bool check_overrides(const struct postconf *p)
 {
 	for (const char *const *o = p->overrides; o && *o; o++)
 		if (!strchr(*o, '='))
-			return postconf_fatal(p, "invalid parameter override: %s: missing '=' after attribute name", *o),
+			return postconf_fatal(
+				       p, "invalid parameter override: %s: missing '=' after attribute name",
+				       *o),
 			       false;
 	return true;
 }
@@ -176,8 +188,8 @@ static bool read_config(struct postconf *p)
 {
 	struct findings *findings = findings_new();
 	struct ost_why why = { "" };
-	p->config = p->defaults ? config_read_defaults(p->folder, findings) :
-				  config_read(p->folder, p->overrides, findings);
+	p->config = p->defaults ? config_read_defaults(p->folder, findings)
+				: config_read(p->folder, p->overrides, findings);
 	if (!p->config) {
 		const struct finding *list;
 		size_t n = findings_count(findings, &list);
@@ -186,7 +198,8 @@ static bool read_config(struct postconf *p)
 		postconf_fatal(p, "open %s/main.cf: %s", p->folder, why.text);
 	}
 	findings_destroy(&findings);
-	return p->config && (p->defaults || (tell_grammar(p) && check_overrides(p))) && postconf_read_master(p);
+	return p->config && (p->defaults || (tell_grammar(p) && check_overrides(p))) &&
+	       postconf_read_master(p);
 }
 
 /* The modes that show the configuration. */
@@ -210,7 +223,10 @@ static const struct mode {
 	char letter;
 	const char *with;
 } mode_options[] = {
-	{ 'F', "efhHx" }, { 'M', "eX#fx" }, { 'P', "eXfhHx" }, { 'p', "deX#fhHnx" },
+	{ 'F', "efhHx" },
+	{ 'M', "eX#fx" },
+	{ 'P', "eXfhHx" },
+	{ 'p', "deX#fhHnx" },
 };
 
 /* Letters in the order in which Postfix names them: of two cases of a letter the small one first. */
@@ -233,7 +249,8 @@ static bool clash(char a, char b)
 {
 	static const char with_edits[] = "deX#fhHnx";
 	return (strchr(edits, a) && strchr(with_edits, b)) || (strchr(edits, b) && strchr(with_edits, a)) ||
-	       (a == 'd' && b == 'n') || (a == 'n' && b == 'd') || (a == 'h' && b == 'H') || (a == 'H' && b == 'h');
+	       (a == 'd' && b == 'n') || (a == 'n' && b == 'd') || (a == 'h' && b == 'H') ||
+	       (a == 'H' && b == 'h');
 }
 
 /* Are the options that were given, each letter once, ones that go together? */
@@ -272,7 +289,8 @@ static bool take_classes(struct postconf *p, const char *text)
 		while (i < n && strcmp(classes[i].name, *word) != 0)
 			i++;
 		if (i == n)
-			return postconf_fatal(p, "unknown -C option value \"%s\" in \"%s\"", *word, text), false;
+			return postconf_fatal(p, "unknown -C option value \"%s\" in \"%s\"", *word, text),
+			       false;
 		p->classes |= classes[i].bits;
 	}
 	return true;
@@ -284,9 +302,9 @@ static bool *flag_of(struct postconf *p, int letter)
 	const struct {
 		int letter;
 		bool *flag;
-	} flags[] = { { 'd', &p->defaults }, { 'n', &p->set_only }, { 'x', &p->expanded }, { 'f', &p->fold },
-		      { 'h', &p->no_names }, { 'H', &p->no_values }, { 'q', &p->quiet },   { 'j', &p->json },
-		      { 'O', &p->origin } };
+	} flags[] = { { 'd', &p->defaults }, { 'n', &p->set_only }, { 'x', &p->expanded },
+		      { 'f', &p->fold },     { 'h', &p->no_names }, { 'H', &p->no_values },
+		      { 'q', &p->quiet },    { 'j', &p->json },     { 'O', &p->origin } };
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (flags[i].letter == letter)
 			return flags[i].flag;
@@ -371,7 +389,8 @@ static int run(struct postconf *p, char **names, int count)
 	if (!p->edit && wants_edit(p, names))
 		p->edit = 'e';
 	if (p->edit)
-		return p->mode == 'p' ? postconf_edit(p, names, count) : postconf_edit_master(p, names, count);
+		return p->mode == 'p' ? postconf_edit(p, names, count)
+				      : postconf_edit_master(p, names, count);
 	if (strchr("lmaAT", p->mode))
 		return postconf_list(p);
 	if (strchr("tb", p->mode))
@@ -381,9 +400,11 @@ static int run(struct postconf *p, char **names, int count)
 
 int cmd_postconf(int argc, char **argv)
 {
-	struct postconf p = {
-		.self = argv[0], .folder = command_config_dir(), .out = stdout, .mode = 'p', .arena = arena_new()
-	};
+	struct postconf p = { .self = argv[0],
+			      .folder = command_config_dir(),
+			      .out = stdout,
+			      .mode = 'p',
+			      .arena = arena_new() };
 	int status = EXIT_FAILURE;
 	if (take_options(&p, argc, argv)) {
 		if (!p.classes)

@@ -17,18 +17,18 @@ struct postconf {
 	struct config *config;
 	struct arena *arena;
 	FILE *out;
-	char mode;        /* p, M, F, P, m, l, a, A, t, b, T */
-	char edit;        /* e, X, #; 0: only show */
-	unsigned classes; /* -C: NAMES_… */
-	bool defaults;    /* -d */
-	bool set_only;    /* -n */
-	bool expanded;    /* -x */
-	bool fold;        /* -f */
-	bool no_names;    /* -h */
-	bool no_values;   /* -H */
-	bool quiet;       /* -q: no warnings */
-	bool json;        /* -j, --json */
-	bool origin;      /* --origin */
+	char mode;                    /* p, M, F, P, m, l, a, A, t, b, T */
+	char edit;                    /* e, X, #; 0: only show */
+	unsigned classes;             /* -C: NAMES_… */
+	bool defaults;                /* -d */
+	bool set_only;                /* -n */
+	bool expanded;                /* -x */
+	bool fold;                    /* -f */
+	bool no_names;                /* -h */
+	bool no_values;               /* -H */
+	bool quiet;                   /* -q: no warnings */
+	bool json;                    /* -j, --json */
+	bool origin;                  /* --origin */
 	const char *tls_mode;         /* of -T */
 	const char *const *overrides; /* -o */
 	/* Filled from master.cf when it is read: */
@@ -43,7 +43,8 @@ int postconf_fatal(const struct postconf *, const char *fmt, ...) __attribute__(
 /* "main.cf: line 12" of this folder's as Postfix names it, "/folder/main.cf, line 12"; in the arena. */
 const char *postconf_place(const struct postconf *, const char *where);
 
-/* "name = value", with white space made single blanks, folded when that is wanted, behind where it comes from when that is. */
+/* "name = value", with white space made single blanks, folded when that is wanted, behind where it comes from
+ * when that is. */
 void postconf_print(const struct postconf *, const char *name, const char *value, const char *where);
 
 /* postconf_main.c: main.cf's parameters; names NULL-terminated, none: all. */

@@ -16,7 +16,8 @@ static void tell(void *ctx, const char *text)
 	postconf_warn(ctx, "%s", text);
 }
 
-static bool read_templates(const struct postconf *p, const char *file, struct bounce_template list[TEMPLATE_COUNT])
+static bool read_templates(const struct postconf *p, const char *file,
+			   struct bounce_template list[TEMPLATE_COUNT])
 {
 	size_t len;
 	template_defaults(list);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postconf -e, -X and -#, for main.cf and (with -M, -F, -P) for master.cf. Each is changed where it stands: -e in the file that has
- * the last word (a fragment, or main.cf), -X and -# in all. What is new goes to main.cf or master.cf itself. */
+ * postconf -e, -X and -#, for main.cf and (with -M, -F, -P) for master.cf. Each is changed where it stands:
+ * -e in the file that has the last word (a fragment, or main.cf), -X and -# in all. What is new goes to
+ * main.cf or master.cf itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,8 @@ struct editing {
 };
 
 /* Counts what the text has of each request, in matches. */
-static bool edit_text(const struct editing *e, const char *text, size_t len, bool add, struct buf *out, struct ost_why *why)
+static bool edit_text(const struct editing *e, const char *text, size_t len, bool add, struct buf *out,
+		      struct ost_why *why)
 {
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->main_requests)
@@ -50,7 +52,8 @@ static bool edit_text(const struct editing *e, const char *text, size_t len, boo
 			e->master_requests[i].matches = 0;
 	}
 	if (e->master_requests)
-		return edit_master_cf(text, len, e->level, e->action, e->master_requests, e->count, add, out, why);
+		return edit_master_cf(text, len, e->level, e->action, e->master_requests, e->count, add, out,
+				      why);
 	edit_main_cf(text, len, e->action, e->main_requests, e->count, out);
 	return true;
 }
@@ -64,7 +67,8 @@ static bool look(const struct editing *e, const char *path, bool *found, struct 
 	struct edit_file *f = edit_file_open(path, &text, &len, why);
 	bool ok = f && edit_text(e, text, len, false, &out, why);
 	for (size_t i = 0; ok && i < e->count; i++)
-		found[i] = (e->main_requests ? e->main_requests[i].matches : e->master_requests[i].matches) > 0;
+		found[i] =
+			(e->main_requests ? e->main_requests[i].matches : e->master_requests[i].matches) > 0;
 	edit_file_abort(&f);
 	buf_free(&out);
 	return ok;
@@ -74,7 +78,8 @@ static void warn_multiple(const struct editing *e, const char *path)
 {
 	for (size_t i = 0; i < e->count && e->main_requests; i++)
 		if (e->main_requests[i].matches > 1)
-			postconf_warn(e->p, "%s: multiple entries for \"%s\"", path, e->main_requests[i].name);
+			postconf_warn(e->p, "%s: multiple entries for \"%s\"", path,
+				      e->main_requests[i].name);
 }
 
 /* Changes one file, which has the requests that are not ignored. */
@@ -108,7 +113,8 @@ static bool wants_last(const struct editing *e)
 	return e->action == EDIT_SET && (e->main_requests || e->level == EDIT_ENTRY);
 }
 
-/* Runs over all files: first which of them has what, then the changes. unmatched: requests that were found nowhere. */
+/* Runs over all files: first which of them has what, then the changes. unmatched: requests that were found
+ * nowhere. */
 static bool edit_files(const struct editing *e, const char *const *files, size_t n, const bool *overridden,
 		       bool *unmatched, struct ost_why *why)
 {
@@ -139,7 +145,8 @@ static bool edit_files(const struct editing *e, const char *const *files, size_t
 
 static int missing_argument(const struct postconf *p)
 {
-	return postconf_fatal(p, p->edit == 'e' ? "-e requires name=value argument" : "missing service argument");
+	return postconf_fatal(p, p->edit == 'e' ? "-e requires name=value argument"
+						: "missing service argument");
 }
 
 int postconf_edit(const struct postconf *p, char **texts, int count)
@@ -179,7 +186,8 @@ int postconf_edit_master(const struct postconf *p, char **texts, int count)
 	if (!n)
 		return missing_argument(p);
 	e.master_requests = arena_alloc(p->arena, n * sizeof *e.master_requests);
-	if (!edit_master_requests_read(p->arena, e.level, e.action, (const char *const *)texts, n, e.master_requests, &why))
+	if (!edit_master_requests_read(p->arena, e.level, e.action, (const char *const *)texts, n,
+				       e.master_requests, &why))
 		return postconf_fatal(p, "%s", why.text);
 	size_t file_count = find_files(p, "master.cf", &files);
 	if (!edit_files(&e, files, file_count, overridden, unmatched, &why))

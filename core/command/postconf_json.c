@@ -51,7 +51,9 @@ static json_t *entry_object(const struct master_entry *e)
 	for (int i = 0; i < MASTER_FIELDS; i++)
 		json_object_set_new(o, master_field_name((enum master_field)i), text(e->fields[i]));
 	for (size_t i = 0; i < e->count; i++) {
-		const char *equals = i + 1 < e->options && !strcmp(e->words[i], "-o") ? strchr(e->words[i + 1], '=') : NULL;
+		const char *equals = i + 1 < e->options && !strcmp(e->words[i], "-o")
+					     ? strchr(e->words[i + 1], '=')
+					     : NULL;
 		if (!equals) {
 			json_array_append_new(words, text(e->words[i]));
 			continue;
@@ -67,7 +69,8 @@ static json_t *entry_object(const struct master_entry *e)
 }
 
 /* "service", "type", a third name and its value. */
-static void add_third(json_t *array, const struct master_entry *e, const char *key, const char *name, const char *value)
+static void add_third(json_t *array, const struct master_entry *e, const char *key, const char *name,
+		      const char *value)
 {
 	json_t *o = json_object();
 	json_object_set_new(o, "service", text(e->fields[MASTER_NAME]));
@@ -86,26 +89,31 @@ static void add_fields(json_t *array, const struct master_entry *e, const char *
 		if (i == MASTER_COMMAND)
 			master_command_print(&command, e, false, 0);
 		if (!pattern || postconf_matches(pattern, e, name))
-			add_third(array, e, "field", name, i == MASTER_COMMAND ? buf_str(&command) : e->fields[i]);
+			add_third(array, e, "field", name,
+				  i == MASTER_COMMAND ? buf_str(&command) : e->fields[i]);
 		buf_free(&command);
 	}
 }
 
-static void add_options(const struct postconf *p, json_t *array, const struct master_entry *e, const char *pattern)
+static void add_options(const struct postconf *p, json_t *array, const struct master_entry *e,
+			const char *pattern)
 {
 	const struct service *s = p->expanded ? postconf_service(p, e) : NULL;
 	for (size_t i = 0; i + 1 < e->options; i++) {
 		const char *equals = !strcmp(e->words[i], "-o") ? strchr(e->words[i + 1], '=') : NULL;
 		if (!equals)
 			continue;
-		const char *name = arena_strndup(p->arena, e->words[i + 1], (size_t)(equals - e->words[i + 1]));
+		const char *name =
+			arena_strndup(p->arena, e->words[i + 1], (size_t)(equals - e->words[i + 1]));
 		if (!pattern || postconf_matches(pattern, e, name))
-			add_third(array, e, "name", name, s ? config_expand(s->view, p->arena, equals + 1) : equals + 1);
+			add_third(array, e, "name", name,
+				  s ? config_expand(s->view, p->arena, equals + 1) : equals + 1);
 		i++;
 	}
 }
 
-static void add_entry(const struct postconf *p, json_t *array, const struct master_entry *e, const char *pattern)
+static void add_entry(const struct postconf *p, json_t *array, const struct master_entry *e,
+		      const char *pattern)
 {
 	if (p->mode == 'F')
 		add_fields(array, e, pattern);

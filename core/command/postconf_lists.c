@@ -47,7 +47,8 @@ static void add_module(void *ctx, const struct mod_report *r)
 	if (r->ok)
 		add(l, r->line->name);
 	else
-		postconf_warn(l->p, "%s: %s %s is left out: %s", r->line->where, l->kind, r->line->name, r->why.text);
+		postconf_warn(l->p, "%s: %s %s is left out: %s", r->line->where, l->kind, r->line->name,
+			      r->why.text);
 }
 
 /* As the mail owner, since modules are never loaded by root. */
@@ -74,7 +75,9 @@ static int list_modules(const struct postconf *p, const char *kind)
 	if (!c)
 		return postconf_fatal(p, "open %s/main.cf: no configuration can be read there", p->folder);
 	size_t n = config_modules(c, &lines);
-	struct listing l = { .p = p, .kind = kind, .words = arena_alloc(p->arena, (n + 2) * sizeof *l.words) };
+	struct listing l = { .p = p,
+			     .kind = kind,
+			     .words = arena_alloc(p->arena, (n + 2) * sizeof *l.words) };
 	if (p->mode == 'm')
 		add(&l, "proxy"); /* the core's own */
 	bool ok = survey(&l, c);

@@ -16,7 +16,8 @@ static const char *shown_folder(const struct postconf *p)
 
 static const char *shown_default(const struct postconf *p, const char *name)
 {
-	return p->defaults ? config_builtin_value(p->config, p->arena, name) : config_default_value(p->config, name);
+	return p->defaults ? config_builtin_value(p->config, p->arena, name)
+			   : config_default_value(p->config, name);
 }
 
 const char *postconf_value(const struct postconf *p, const char *name, const char **where)
@@ -40,15 +41,15 @@ static size_t choose(const struct postconf *p, char **names, const char *const *
 	const char **chosen;
 	size_t n = 0;
 	if (!*names)
-		return config_names(p->config, p->defaults ? p->classes & ~(unsigned)NAMES_USER : p->classes, p->arena,
-				    list);
+		return config_names(p->config, p->defaults ? p->classes & ~(unsigned)NAMES_USER : p->classes,
+				    p->arena, list);
 	while (names[n])
 		n++;
 	chosen = arena_alloc(p->arena, (n + 1) * sizeof *chosen);
 	n = 0;
 	for (; *names; names++) {
-		bool known = p->defaults ? config_default_value(p->config, *names) != NULL :
-					   config_name_exists(p->config, *names);
+		bool known = p->defaults ? config_default_value(p->config, *names) != NULL
+					 : config_name_exists(p->config, *names);
 		if (known)
 			chosen[n++] = *names;
 		else

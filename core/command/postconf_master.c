@@ -15,13 +15,14 @@ static bool read_line(struct postconf *p, const struct config_text *file, const 
 	struct master_entry *e = &p->entries[p->entry_count];
 	struct ost_why why;
 	if (line->orphan) {
-		postconf_warn(p, "%s/%s: logical line must not start with whitespace: \"%.30s%s\"", p->folder, file->name,
-			      line->text, strlen(line->text) > 30 ? "..." : "");
+		postconf_warn(p, "%s/%s: logical line must not start with whitespace: \"%.30s%s\"", p->folder,
+			      file->name, line->text, strlen(line->text) > 30 ? "..." : "");
 		return true;
 	}
 	if (!master_entry_read(p->arena, line->text, e, &why)) {
 		if (!strcmp(why.text, "bad field count"))
-			postconf_fatal(p, "file %s/%s: line %d: %s", p->folder, file->name, line->line, why.text);
+			postconf_fatal(p, "file %s/%s: line %d: %s", p->folder, file->name, line->line,
+				       why.text);
 		else
 			postconf_fatal(p, "%s", why.text);
 		return false;
@@ -91,7 +92,8 @@ static bool part_matches(const char **pattern, const char *text)
 
 bool postconf_matches(const char *pattern, const struct master_entry *e, const char *third)
 {
-	if (!part_matches(&pattern, e->fields[MASTER_NAME]) || !part_matches(&pattern, e->fields[MASTER_TYPE]))
+	if (!part_matches(&pattern, e->fields[MASTER_NAME]) ||
+	    !part_matches(&pattern, e->fields[MASTER_TYPE]))
 		return false;
 	return !third || part_matches(&pattern, third);
 }
@@ -142,8 +144,8 @@ static void print_field(const struct postconf *p, const struct master_entry *e, 
 	if (p->origin)
 		buf_printf(&out, "%s: ", e->where);
 	if (!p->no_names)
-		buf_printf(&out, "%s/%s/%s%s", e->fields[MASTER_NAME], e->fields[MASTER_TYPE], master_field_name(field),
-			   p->no_values ? "" : " = ");
+		buf_printf(&out, "%s/%s/%s%s", e->fields[MASTER_NAME], e->fields[MASTER_TYPE],
+			   master_field_name(field), p->no_values ? "" : " = ");
 	if (!p->no_values && field == MASTER_COMMAND)
 		master_command_print(&out, e, p->fold, out.len);
 	else if (!p->no_values)
@@ -183,8 +185,8 @@ static bool print_overrides(const struct postconf *p, const struct master_entry 
 		if (pattern && !postconf_matches(pattern, e, list[i]->name))
 			continue;
 		postconf_print(p,
-			       arena_printf(p->arena, "%s/%s/%s", e->fields[MASTER_NAME], e->fields[MASTER_TYPE],
-					    list[i]->name),
+			       arena_printf(p->arena, "%s/%s/%s", e->fields[MASTER_NAME],
+					    e->fields[MASTER_TYPE], list[i]->name),
 			       expanded(p, e, list[i]->value), e->where);
 		found = true;
 	}
@@ -198,7 +200,8 @@ static bool check_fields(const struct postconf *p, char **patterns)
 		const char *slash = strchr(*patterns, '/');
 		const char *third = slash ? strchr(slash + 1, '/') : NULL;
 		int i = 0;
-		while (third && i < MASTER_FIELDS && strcmp(third + 1, master_field_name((enum master_field)i)) != 0)
+		while (third && i < MASTER_FIELDS &&
+		       strcmp(third + 1, master_field_name((enum master_field)i)) != 0)
 			i++;
 		if (i == MASTER_FIELDS && strcmp(third, "/*") != 0)
 			return postconf_fatal(p, "invalid service attribute name: \"%s\"", third + 1), false;
@@ -211,7 +214,9 @@ int postconf_services(const struct postconf *p, char **patterns)
 	if (!check_fields(p, patterns))
 		return EXIT_FAILURE;
 	bool (*print)(const struct postconf *, const struct master_entry *, const char *) =
-		p->mode == 'M' ? print_entry : p->mode == 'F' ? print_fields : print_overrides;
+		p->mode == 'M'   ? print_entry
+		: p->mode == 'F' ? print_fields
+				 : print_overrides;
 	if (p->json)
 		return postconf_json_services(p, patterns);
 	for (size_t i = 0; i < p->entry_count && !*patterns; i++)

@@ -70,7 +70,8 @@ static bool has_reader(const struct check *k, const struct param *p)
 	return (p->daemons & (BY_MASTER | BY_COMMAND)) != 0;
 }
 
-/* What it protects is not protected: no start, unless the administrator knows it, or nothing would read it. */
+/* What it protects is not protected: no start, unless the administrator knows it, or nothing would read it.
+ */
 static void check_weakening(const struct check *k, const struct dict_entry *e, const struct param *p,
 			    const char *value)
 {
@@ -96,8 +97,8 @@ static void check_unsupported(const struct check *k, const struct cfg_view *v, c
 		warn(k, e, "not yet supported: it has no effect");
 	} else {
 		reason = support_reason(p->name);
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: has no effect here%s%s", e->where, e->name,
-			     reason ? " because " : "", reason ? reason : "");
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: has no effect here%s%s", e->where,
+			     e->name, reason ? " because " : "", reason ? reason : "");
 	}
 }
 

@@ -110,8 +110,8 @@ static const char **folder_names(struct config *c, const char *folder)
 	return names;
 }
 
-/* main.cf or master.cf, and its fragments in the order of their names. Postfix knows no fragments, so in a folder of its they
- * are left alone. */
+/* main.cf or master.cf, and its fragments in the order of their names. Postfix knows no fragments, so in a
+ * folder of its they are left alone. */
 static bool read_with_fragments(struct config *c, const char *name, struct findings *findings)
 {
 	const char *shown = arena_printf(c->arena, "%s.d", name);
@@ -120,13 +120,15 @@ static bool read_with_fragments(struct config *c, const char *name, struct findi
 		return false;
 	for (const char **fragment = folder_names(c, sub); *fragment; fragment++) {
 		if (c->postfix) {
-			findings_add(findings, FINDING_WARNING,
-				     "%s/%s: not read: fragments are for folders with a modules.cf, which Postfix "
-				     "does not read",
-				     shown, *fragment);
+			findings_add(
+				findings, FINDING_WARNING,
+				"%s/%s: not read: fragments are for folders with a modules.cf, which Postfix "
+				"does not read",
+				shown, *fragment);
 			continue;
 		}
-		read_file(c, sub, *fragment, arena_printf(c->arena, "%s/%s", shown, *fragment), true, findings);
+		read_file(c, sub, *fragment, arena_printf(c->arena, "%s/%s", shown, *fragment), true,
+			  findings);
 	}
 	return true;
 }
@@ -421,7 +423,8 @@ const struct cfg_view *config_role_view(const struct config *c, const struct ser
 	return line ? line->view : c->view;
 }
 
-size_t config_texts(const struct config *c, const char *name, struct arena *arena, const struct config_text **list)
+size_t config_texts(const struct config *c, const char *name, struct arena *arena,
+		    const struct config_text **list)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	struct config_text *texts = arena_alloc(arena, (c->file_count + 1) * sizeof *texts);

@@ -47,7 +47,8 @@ void config_check_names(const struct config *, bool (*known)(void *ctx, const ch
 
 const struct cfg_view *config_main_view(const struct config *); /* main.cf alone */
 
-/* The texts of main.cf or master.cf as they were read, its fragments (main.cf.d/…) after it in the order of their names. */
+/* The texts of main.cf or master.cf as they were read, its fragments (main.cf.d/…) after it in the order of
+ * their names. */
 struct config_text {
 	const char *name; /* below the folder: "main.cf", "main.cf.d/50-site.cf" */
 	const char *text;
@@ -65,7 +66,7 @@ enum {
 	NAMES_ALL = 7
 };
 size_t config_names(const struct config *, unsigned classes, struct arena *, const char *const **list);
-bool config_name_exists(const struct config *, const char *name); /* is it among NAMES_ALL? */
+bool config_name_exists(const struct config *, const char *name);      /* is it among NAMES_ALL? */
 const char *config_set_value(const struct config *, const char *name); /* as main.cf has it; NULL: not set */
 /* A text with its names expanded as the view sees them; as it is when it cannot be expanded. In the arena. */
 const char *config_expand(const struct cfg_view *, struct arena *, const char *text);
@@ -101,8 +102,8 @@ struct service {
 	const char *const *argv;         /* after the command, -o removed; NULL-terminated */
 	int line;                        /* in its file */
 	const char *where;               /* "master.cf: line 12", "master.cf.d/a.cf: line 1" */
-	const struct dict *overlay;   /* its -o (config/dict.h); NULL: none */
-	const struct cfg_view *view;  /* main.cf with this line's -o as far as its daemon reads them */
+	const struct dict *overlay;      /* its -o (config/dict.h); NULL: none */
+	const struct cfg_view *view;     /* main.cf with this line's -o as far as its daemon reads them */
 };
 size_t config_services(const struct config *, const struct service *const **list);
 /* Either may be NULL. */

@@ -17,17 +17,20 @@ struct dbms {
 #define SERVER_TIMES " idle_interval retry_interval"
 
 static const struct dbms clients[] = {
-	{ "ldap", COMMON " server_host server_port search_base timeout query_filter result_filter result_attribute "
-			 "special_result_attribute leaf_result_attribute terminal_result_attribute scope bind bind_dn "
-			 "bind_pw version debuglevel chase_referrals dereference size_limit recursion_limit cache "
-			 "cache_expiry cache_size sasl_mechs sasl_realm sasl_authz_id sasl_minssf start_tls "
-			 "tls_require_cert tls_ca_cert_file tls_ca_cert_dir tls_cert tls_key tls_random_file "
-			 "tls_cipher_suite" },
-	{ "memcache", "memcache backup flags key_format line_size_limit data_size_limit max_try retry_pause timeout ttl "
-		      "domain" },
+	{ "ldap", COMMON
+	  " server_host server_port search_base timeout query_filter result_filter result_attribute "
+	  "special_result_attribute leaf_result_attribute terminal_result_attribute scope bind bind_dn "
+	  "bind_pw version debuglevel chase_referrals dereference size_limit recursion_limit cache "
+	  "cache_expiry cache_size sasl_mechs sasl_realm sasl_authz_id sasl_minssf start_tls "
+	  "tls_require_cert tls_ca_cert_file tls_ca_cert_dir tls_cert tls_key tls_random_file "
+	  "tls_cipher_suite" },
+	{ "memcache",
+	  "memcache backup flags key_format line_size_limit data_size_limit max_try retry_pause timeout ttl "
+	  "domain" },
 	{ "mongodb", COMMON " uri dbname collection filter projection result_attribute" },
-	{ "mysql", COMMON " hosts user password dbname option_file option_group require_result_set charset" SERVER_TIMES
-			CLIENT_TLS OLD_SQL },
+	{ "mysql", COMMON
+	  " hosts user password dbname option_file option_group require_result_set charset" SERVER_TIMES
+		  CLIENT_TLS OLD_SQL },
 	{ "pgsql", COMMON " hosts user password dbname encoding" SERVER_TIMES OLD_SQL },
 	{ "sqlite", COMMON " dbpath" OLD_SQL },
 };

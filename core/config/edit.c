@@ -16,8 +16,8 @@ struct edit {
 };
 
 /* Reads one request. */
-static bool read_request(struct arena *arena, enum edit_action action, const char *text, struct edit_request *r,
-			 struct ost_why *why)
+static bool read_request(struct arena *arena, enum edit_action action, const char *text,
+			 struct edit_request *r, struct ost_why *why)
 {
 	char *copy = arena_strdup(arena, text + strspn(text, " \t")), *name, *value;
 	*r = (struct edit_request){ 0 };
@@ -98,8 +98,8 @@ static void edit_line(struct edit *e, const char *line, size_t len)
 	buf_putc(e->out, '\n');
 }
 
-void edit_main_cf(const char *text, size_t len, enum edit_action action, struct edit_request *requests, size_t count,
-		  struct buf *out)
+void edit_main_cf(const char *text, size_t len, enum edit_action action, struct edit_request *requests,
+		  size_t count, struct buf *out)
 {
 	struct edit e = { .action = action, .requests = requests, .count = count, .out = out };
 	for (const char *at = text, *end = text + len; at < end;) {

@@ -44,14 +44,15 @@ static bool find_field(const char *name, enum master_field *field)
 static bool read_field(struct arena *arena, struct edit_master_request *r, struct ost_why *why)
 {
 	if (r->field == MASTER_COMMAND) /* it is read as the end of an entry */
-		return master_entry_read(arena, arena_printf(arena, "x unix - - - - - %s", r->value), &r->entry, why);
+		return master_entry_read(arena, arena_printf(arena, "x unix - - - - - %s", r->value),
+					 &r->entry, why);
 	if (has_space(r->value))
 		return why_set(why, "-Fe does not accept whitespace in non-command field");
 	return true;
 }
 
-static bool read_entry(struct arena *arena, enum edit_action action, struct edit_master_request *r, char *where,
-		       struct ost_why *why)
+static bool read_entry(struct arena *arena, enum edit_action action, struct edit_master_request *r,
+		       char *where, struct ost_why *why)
 {
 	char *name, *type;
 	if (!split_parts(where, &name, &type, NULL))
@@ -60,7 +61,8 @@ static bool read_entry(struct arena *arena, enum edit_action action, struct edit
 	r->type = type;
 	if (action != EDIT_SET || master_entry_read(arena, r->value, &r->entry, why))
 		return true;
-	return !strcmp(why->text, "bad field count") ? why_set(why, "bad field count: \"%.160s\"", r->text) : false;
+	return !strcmp(why->text, "bad field count") ? why_set(why, "bad field count: \"%.160s\"", r->text)
+						     : false;
 }
 
 /* Field or option. */
@@ -69,8 +71,8 @@ static bool read_third(struct arena *arena, enum edit_level level, enum edit_act
 {
 	char *name, *type, *third;
 	if (!split_parts(where, &name, &type, &third))
-		return why_set(why, level == EDIT_FIELD ? "-Fe or -FX requires service_name/type/field_name" :
-							  "-Pe or -PX requires service_name/type/parameter");
+		return why_set(why, level == EDIT_FIELD ? "-Fe or -FX requires service_name/type/field_name"
+							: "-Pe or -PX requires service_name/type/parameter");
 	r->name = name;
 	r->type = type;
 	r->option = third;
@@ -99,8 +101,8 @@ bool edit_master_requests_read(struct arena *arena, enum edit_level level, enum 
 		if (action == EDIT_SET && !split_assignment(where, &where, &value, why))
 			return false;
 		r->value = value;
-		if (level == EDIT_ENTRY ? !read_entry(arena, action, r, where, why) :
-					  !read_third(arena, level, action, r, where, why))
+		if (level == EDIT_ENTRY ? !read_entry(arena, action, r, where, why)
+					: !read_third(arena, level, action, r, where, why))
 			return false;
 	}
 	return true;
@@ -116,14 +118,15 @@ struct run {
 	struct buf *out;
 	struct arena *arena;
 	struct ost_why *why;
-	struct edit_master_request *current; /* whose lines are passing by; NULL: those of an entry that stays */
-	struct buf pending;                  /* the entry that is to be changed, until its end is seen */
+	struct edit_master_request
+		*current;   /* whose lines are passing by; NULL: those of an entry that stays */
+	struct buf pending; /* the entry that is to be changed, until its end is seen */
 	bool ok;
 };
 
 /* Does a request name the service that the line starts? */
-static bool names_line(const struct edit_master_request *r, const char *name, size_t name_len, const char *type,
-		       size_t type_len)
+static bool names_line(const struct edit_master_request *r, const char *name, size_t name_len,
+		       const char *type, size_t type_len)
 {
 	return (!strcmp(r->name, "*") || (strlen(r->name) == name_len && !memcmp(r->name, name, name_len))) &&
 	       (!strcmp(r->type, "*") || (strlen(r->type) == type_len && !memcmp(r->type, type, type_len)));
@@ -153,8 +156,8 @@ static struct edit_master_request *match(const struct run *r, const char *line, 
 static void apply(struct run *r, const struct edit_master_request *q, struct master_entry *e)
 {
 	if (r->level == EDIT_FIELD && !master_field_valid(q->field, q->value)) {
-		r->ok = why_set(r->why, "invalid %s field \"%.80s\" in \"%.80s\"", master_field_name(q->field),
-				q->value, q->value);
+		r->ok = why_set(r->why, "invalid %s field \"%.80s\" in \"%.80s\"",
+				master_field_name(q->field), q->value, q->value);
 	} else if (r->level == EDIT_OPTION) {
 		master_entry_set(r->arena, e, q->option, q->value);
 	} else if (q->field == MASTER_COMMAND) {
@@ -181,8 +184,8 @@ static void flush(struct run *r)
 	const char *name = text, *type = text + strcspn(text, " \t");
 	type += strspn(type, " \t");
 	for (size_t i = 0; i < r->count; i++)
-		if (!r->requests[i].ignored && names_line(&r->requests[i], name, strcspn(name, " \t"), type,
-							  strcspn(type, " \t\n")))
+		if (!r->requests[i].ignored &&
+		    names_line(&r->requests[i], name, strcspn(name, " \t"), type, strcspn(type, " \t\n")))
 			apply(r, &r->requests[i], &e);
 	master_entry_print(r->out, &e, true);
 	buf_reset(&r->pending);
@@ -222,7 +225,8 @@ static void run_line(struct run *r, const char *line, size_t len)
 }
 
 bool edit_master_cf(const char *text, size_t len, enum edit_level level, enum edit_action action,
-		    struct edit_master_request *requests, size_t count, bool add, struct buf *out, struct ost_why *why)
+		    struct edit_master_request *requests, size_t count, bool add, struct buf *out,
+		    struct ost_why *why)
 {
 	struct run r = { .level = level,
 			 .action = action,

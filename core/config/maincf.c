@@ -43,8 +43,8 @@ static void parse_line(struct arena *arena, struct dict *dict, const struct conf
 	char *name, *value;
 	if (line->orphan) {
 		findings_add(findings, FINDING_WARNING,
-			     "%s: logical line must not start with whitespace: \"%.30s%s\"", where, line->text,
-			     strlen(line->text) > 30 ? "..." : "");
+			     "%s: logical line must not start with whitespace: \"%.30s%s\"", where,
+			     line->text, strlen(line->text) > 30 ? "..." : "");
 		return;
 	}
 	if (!split_assignment(arena_strdup(arena, line->text), &name, &value, &why)) {

@@ -10,7 +10,6 @@
 #include "config/lines.h"
 #include "config/masterline.h"
 
-
 static const struct type_name {
 	const char *name;
 	enum service_type type;
@@ -95,7 +94,8 @@ static bool parse_wakeup(const struct entry *e)
 {
 	const char *end = "";
 	int64_t seconds = 0;
-	if (strcmp(e->words[MASTER_WAKEUP], "-") != 0 && !parse_count(e->words[MASTER_WAKEUP], &seconds, &end))
+	if (strcmp(e->words[MASTER_WAKEUP], "-") != 0 &&
+	    !parse_count(e->words[MASTER_WAKEUP], &seconds, &end))
 		return bad_column(e, MASTER_WAKEUP);
 	e->service->wakeup_if_used = *end == '?';
 	if (*end == '?')
@@ -197,8 +197,8 @@ static bool parse_entry(struct entry *e, const struct logical_line *line)
 	return parse_columns(e) && parse_arguments(e, text);
 }
 
-/* Adds a service; one of the same name and type goes, as in Postfix. A fragment may replace another file's without a word:
- * that is what it is for. */
+/* Adds a service; one of the same name and type goes, as in Postfix. A fragment may replace another file's
+ * without a word: that is what it is for. */
 static void add_service(struct entry *e)
 {
 	struct config *c = e->config;
@@ -233,10 +233,9 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	struct entry e = { .config = c, .findings = findings };
 	e.where = arena_printf(c->arena, "%s: line %d", file->name, line->line);
 	if (line->orphan) {
-		findings_add(
-			findings, FINDING_FATAL,
-			"%s: logical line must not start with whitespace: \"%.30s%s\"", e.where, line->text,
-			strlen(line->text) > 30 ? "..." : "");
+		findings_add(findings, FINDING_FATAL,
+			     "%s: logical line must not start with whitespace: \"%.30s%s\"", e.where,
+			     line->text, strlen(line->text) > 30 ? "..." : "");
 		return;
 	}
 	e.service = ARENA_NEW(c->arena, struct service);

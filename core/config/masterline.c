@@ -61,7 +61,8 @@ bool master_field_valid(enum master_field field, const char *value)
 
 /* ---- reading ---- */
 
-/* Goes behind the group that starts at p; p is at its end, or at the end of the text when it is not closed. */
+/* Goes behind the group that starts at p; p is at its end, or at the end of the text when it is not closed.
+ */
 static char *group_end(char *p, bool *closed)
 {
 	int level = 0;
@@ -112,7 +113,8 @@ char *master_word(char **at, bool *grouped, bool *open)
 }
 
 /* The columns. */
-static bool read_fields(struct arena *arena, const char *text, char **at, struct master_entry *e, struct ost_why *why)
+static bool read_fields(struct arena *arena, const char *text, char **at, struct master_entry *e,
+			struct ost_why *why)
 {
 	bool grouped, open;
 	for (int i = 0; i < MASTER_FIELDS; i++) {
@@ -122,8 +124,8 @@ static bool read_fields(struct arena *arena, const char *text, char **at, struct
 	}
 	for (int i = 0; i < MASTER_FIELDS; i++)
 		if (!master_field_valid((enum master_field)i, e->fields[i]))
-			return why_set(why, "invalid %s field \"%.80s\" in \"%.160s\"", field_names[i], e->fields[i],
-				       arena_strdup(arena, text));
+			return why_set(why, "invalid %s field \"%.80s\" in \"%.160s\"", field_names[i],
+				       e->fields[i], arena_strdup(arena, text));
 	return true;
 }
 
@@ -229,7 +231,8 @@ void master_entry_set(struct arena *arena, struct master_entry *e, const char *n
 	words[e->options] = "-o";
 	words[e->options + 1] = option;
 	if (e->count > e->options)
-		memcpy(words + e->options + 2, e->words + e->options, (e->count - e->options) * sizeof *words);
+		memcpy(words + e->options + 2, e->words + e->options,
+		       (e->count - e->options) * sizeof *words);
 	e->words = words;
 	e->count += 2;
 	e->options += 2;

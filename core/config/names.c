@@ -95,8 +95,7 @@ static bool is_orphan(const struct config *c, const char *name)
 	const struct param_family *f = param_find(name) ? NULL : param_family_of(name, &len);
 	for (size_t i = 0; f && i < c->service_count; i++) {
 		const struct service *s = c->services[i];
-		if (strlen(s->name) == len && !memcmp(s->name, name, len) &&
-		    has_family(s, f))
+		if (strlen(s->name) == len && !memcmp(s->name, name, len) && has_family(s, f))
 			return false;
 	}
 	return f != NULL;

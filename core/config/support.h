@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* Why the name has no effect, to go on after "has no effect here because "; NULL: no reason is written down. */
+/* Why the name has no effect, to go on after "has no effect here because "; NULL: no reason is written down.
+ */
 const char *support_reason(const char *name);
 /* Does this value of a parameter that protects ask for no protection? */
 bool support_harmless(const char *name, const char *value);

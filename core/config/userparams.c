@@ -72,9 +72,10 @@ static void use_name(struct userparams *u, const char *name, const char *where)
 	} else if (dict_get(u->config->main, name)) {
 		dict_set(u->used, name, "", "");
 	} else if (!u->defaults && !config_default_value(u->config, name)) {
-		note(u, (struct config_note){ .file = file_of(u),
-					      .where = where,
-					      .text = arena_printf(u->arena, "undefined parameter: %s", name) });
+		note(u,
+		     (struct config_note){ .file = file_of(u),
+					   .where = where,
+					   .text = arena_printf(u->arena, "undefined parameter: %s", name) });
 	}
 }
 
@@ -118,7 +119,8 @@ static void check_client_file(struct userparams *u, const struct dbms *d, const 
 	if (!text) {
 		note(u, (struct config_note){ .file = "",
 					      .where = "",
-					      .text = arena_printf(u->arena, "open \"%s\" configuration \"%s\": %s",
+					      .text = arena_printf(u->arena,
+								   "open \"%s\" configuration \"%s\": %s",
 								   dbms_type(d), path, strerror(errno)) });
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Names of the administrator's own, and whether something uses them, by the rules of Postfix's postconf: every value of main.cf
- * counts, that of a name that nothing uses too. (`ostler check` is stricter: usage.h.) */
+ * Names of the administrator's own, and whether something uses them, by the rules of Postfix's postconf:
+ * every value of main.cf counts, that of a name that nothing uses too. (`ostler check` is stricter: usage.h.)
+ */
 #ifndef CONFIG_USERPARAMS_H
 #define CONFIG_USERPARAMS_H
 

@@ -68,7 +68,7 @@ def sample(tmp_path):
         main = (folder / "main.cf").read_text()
         with (folder / "main.cf").open("a") as f:
             f.write(SAME)
-            if "alias_maps =" not in main:
+            if not re.search(r"(?m)^alias_maps\b", main):
                 f.write("alias_maps = hash:/etc/aliases\n")
         return folder
 
@@ -127,7 +127,7 @@ def test_shows_what_postfix_shows(name, sample, later):
 
 
 EDITS = [
-    ["-e", "relayhost = [x]", "smtpd_banner=a  b", "compatibility_level=3"], ["relayhost=y"], ["-e", "a=1", "a=2"], ["-e", "nosuch"],
+    ["-e", "relayhost = [x]", "mail_name=a  b"], ["relayhost=y"], ["-e", "a=1", "a=2"], ["-e", "nosuch"],
     ["-e", "a b=1"], ["-e", "#a=1"], ["-e", "a=x\ny"], ["-e", "=4"], ["-e"], ["-X"], ["-X", "relayhost", "used_a", "nosuch"], ["-X", "a=b"],
     ["-#", "relayhost", "mynetworks", "smtpd_recipient_restrictions"], ["-#", "a=b"], ["-ne", "a=5"], ["-nX", "a"], ["-eX", "a"], ["-de", "a=b"],
     ["-fe", "a=3"], ["-M", "-m"], ["-e", "relayhost="], ["-X", "smtpd_recipient_restrictions", "mydestination"],

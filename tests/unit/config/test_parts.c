@@ -229,8 +229,8 @@ static void several_edits(void **state)
 }
 
 /* Edits master.cf and compares; after NULL: refused. */
-static void expect_master(enum edit_level level, enum edit_action action, const char *request, const char *before,
-			  const char *after)
+static void expect_master(enum edit_level level, enum edit_action action, const char *request,
+			  const char *before, const char *after)
 {
 	struct buf out = BUF_INIT;
 	struct ost_why why = { "" };
@@ -249,7 +249,8 @@ static void expect_master(enum edit_level level, enum edit_action action, const 
 
 static void master_edits(void **state)
 {
-	static const char file[] = "# top\na inet n - n - - smtpd\n  -o x=1 -o y=2\n# in\n  -o z={q}\nb unix - - n - - pipe argv=a\n# end";
+	static const char file[] = "# top\na inet n - n - - smtpd\n  -o x=1 -o y=2\n# in\n  -o z={q}\nb unix "
+				   "- - n - - pipe argv=a\n# end";
 	expect_master(EDIT_ENTRY, EDIT_COMMENT, "a/inet", "a inet n - n - - smtpd\n# c\n  -v\n",
 		      "#a inet n - n - - smtpd\n# c\n#  -v\n");
 	expect_master(EDIT_ENTRY, EDIT_REMOVE, "b/unix", file,
@@ -259,10 +260,12 @@ static void master_edits(void **state)
 	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/chroot=y", file,
 		      "# top\n# in\na          inet  n       -       y       -       -       smtpd\n"
 		      "    -o x=1\n    -o y=2\n    -o z={q}\nb unix - - n - - pipe argv=a\n# end\n");
-	expect_master(EDIT_OPTION, EDIT_REMOVE, "*/*/y", "a inet n - n - - smtpd -o y=2 -o { x = 1 2 } rest\n",
-		      "a          inet  n       -       n       -       -       smtpd\n    -o {x=1 2}\n    rest\n");
-	expect_master(EDIT_OPTION, EDIT_SET, "a/inet/n=v", "a inet n - n - - smtpd rest\n",
-		      "a          inet  n       -       n       -       -       smtpd\n    -o n=v\n    rest\n");
+	expect_master(
+		EDIT_OPTION, EDIT_REMOVE, "*/*/y", "a inet n - n - - smtpd -o y=2 -o { x = 1 2 } rest\n",
+		"a          inet  n       -       n       -       -       smtpd\n    -o {x=1 2}\n    rest\n");
+	expect_master(
+		EDIT_OPTION, EDIT_SET, "a/inet/n=v", "a inet n - n - - smtpd rest\n",
+		"a          inet  n       -       n       -       -       smtpd\n    -o n=v\n    rest\n");
 	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/chroot=q", file, NULL);
 	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/nosuch=y", file, NULL);
 	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/command=", file, NULL);
@@ -273,14 +276,20 @@ static void master_edits(void **state)
 
 static void master_lines(void **state)
 {
-	static const char *const bad[] = { "", "a inet n - - - -", "a inet q - - - - smtpd", "a tcp n - - - - smtpd",
-					   "a inet n - - 5x - smtpd", "a inet n - - - 5? smtpd", "{a b} inet n - - - - smtpd" };
+	static const char *const bad[] = { "",
+					   "a inet n - - - -",
+					   "a inet q - - - - smtpd",
+					   "a tcp n - - - - smtpd",
+					   "a inet n - - 5x - smtpd",
+					   "a inet n - - - 5? smtpd",
+					   "{a b} inet n - - - - smtpd" };
 	struct arena *arena = arena_new();
 	struct master_entry e;
 	struct ost_why why;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(master_entry_read(arena, bad[i], &e, &why));
-	assert_true(master_entry_read(arena, "a inet n y n 5? 0 smtpd -vo a=b -oc=d -D {x y} -o e=f", &e, &why));
+	assert_true(
+		master_entry_read(arena, "a inet n y n 5? 0 smtpd -vo a=b -oc=d -D {x y} -o e=f", &e, &why));
 	assert_int_equal(e.options, 6);
 	assert_int_equal(e.count, 9);
 	assert_string_equal(e.words[6], "x y");
