@@ -159,16 +159,14 @@ static void read_words(struct arena *arena, char *at, struct master_entry *e)
 	e->words = arena_alloc(arena, (strlen(at) + 3) * sizeof *e->words);
 	while ((word = take_word(arena, &at, e, &grouped)) != NULL) {
 		options = options && !grouped && word[0] == '-' && word[1] && strcmp(word, "--") != 0;
-		size_t n = strlen(word);
+		size_t flags =
+			1 + strspn(word + 1, "DSlvz"); /* options without a value may stand before the o */
 		const char *value = NULL;
-		if (options && !strncmp(word, "-o", 2) && n > 2) { /* -oname=value */
-			value = normalize(arena, word + 2);
-			word = arena_strndup(arena, "-o", 2);
-		} else if (options && word[n - 1] == 'o') { /* -o name=value, -vo name=value */
-			char *next = take_word(arena, &at, e, &grouped);
-			value = next ? normalize(arena, next) : NULL;
-			if (n > 2)
-				e->words[e->count++] = arena_strndup(arena, word, n - 1);
+		if (options && word[flags] == 'o') { /* -o name=value, -vo name=value, -oname=value */
+			char *text = word[flags + 1] ? word + flags + 1 : take_word(arena, &at, e, &grouped);
+			value = text ? normalize(arena, text) : NULL;
+			if (flags > 1)
+				e->words[e->count++] = arena_strndup(arena, word, flags);
 			word = arena_strndup(arena, "-o", 2);
 		}
 		e->words[e->count++] = word;
