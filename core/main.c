@@ -47,6 +47,7 @@ static const struct command words[] = {
 	{ "reload", cmd_reload, "let a running system take over a changed configuration" },
 	{ "status", cmd_status, "show its processes" },
 	{ "check", cmd_check, "look for what is wrong with the configuration" },
+	{ "explain", cmd_explain, "say what a parameter is, and where its value comes from" },
 	{ "modules", cmd_modules, "show the modules that are declared, and whether they can be loaded" },
 	{ "version", cmd_version, "show the version" },
 };

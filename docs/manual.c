@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/param.h"
+#include "config/support.h"
 
 /* How one form writes things. */
 struct form {
@@ -97,9 +98,16 @@ static void md_parameter(const struct param *p)
 	printf("\n**%s** (default: `%s`)  \n%s  \n*%s*\n", p->name, default_text(p), p->help, text);
 }
 
+/* Why it does nothing; NULL: there is nothing to say about it. */
+static const char *reason(const struct param *p)
+{
+	return p->grade == CFG_NO_EFFECT ? support_reason(p->name) : NULL;
+}
+
 static void md_known(const struct param *p, bool first)
 {
-	printf("%s- %s\n", first ? "\n" : "", p->name);
+	const char *why = reason(p);
+	printf("%s- %s%s%s\n", first ? "\n" : "", p->name, why ? ": " : "", why ? why : "");
 }
 
 /* ---- man ---- */
@@ -153,7 +161,10 @@ static void man_parameter(const struct param *p)
 
 static void man_known(const struct param *p, bool first)
 {
-	printf("%s\n%s\n", first ? ".PP" : ".br", p->name);
+	const char *why = reason(p);
+	printf("%s\n%s%s", first ? ".PP" : ".br", p->name, why ? ": " : "");
+	man_text(why ? why : "");
+	puts("");
 }
 
 /* ---- the manual ---- */
@@ -177,8 +188,10 @@ static const struct group {
 	const char *title, *text;
 } groups[] = {
 	{ CFG_WEAKENS, "NOT YET SUPPORTED: PROTECTION",
-	  "These of Postfix's parameters have no effect, so that what they protect is not protected. `ostler "
-	  "check` says so." },
+	  "These of Postfix's parameters have no effect, so that what they protect is not protected. There "
+	  "is no "
+	  "start when one is set, unless ostler_ignore_parameters names it, or its value asks for no "
+	  "protection." },
 	{ CFG_MISSING, "NOT YET SUPPORTED",
 	  "These of Postfix's parameters have no effect. `ostler check` says so." },
 	{ CFG_NO_EFFECT, "WITHOUT EFFECT", "These are known and do nothing in Ostler; nothing is lost." },

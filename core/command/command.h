@@ -27,6 +27,7 @@ int cmd_stop(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_modules(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -1,26 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postconf: shows parameters, services and table types, and edits main.cf. Output has Postfix's form. */
+ * postconf: shows and edits main.cf and master.cf, lists what there is. Output and messages have Postfix's
+ * form. */
 #include "command/postconf.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/io.h"
 #include "base/mem.h"
 #include "command/command.h"
-#include "config/edit.h"
 
-enum { MAIN_CF_BYTES = 8 << 20 };
+static const char usage[] =
+	"usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c "
+	"config_dir] "
+	"[-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F "
+	"(master.cf fields)] "
+	"[-h (no names)] [-H (no values)] [-j|--json (JSON)] [-l (lock types)] [-m (map types)] [-M "
+	"(master.cf)] "
+	"[-n (non-default parameters)] [-o name=value (override parameter value)] [--origin (file and line)] "
+	"[-p (main.cf, "
+	"default)] [-P (master.cf parameters)] [-q (no warnings)] [-t (bounce templates)] [-T "
+	"compile-version|run-version|public-key-algorithms] [-v (verbose)] [-x (expand parameter values)] "
+	"[-X (exclude)] [-# "
+	"(comment-out)] [name...]";
 
-static const char usage[] = "usage: postconf [-c folder] [-dfhHnpx] [-o name=value] [name ...]\n"
-			    "       postconf [-c folder] [-e] name=value ... | -# name ... | -X name ...\n"
-			    "       postconf [-c folder] -M | -F | -P [service[/type[/parameter]] ...]\n"
-			    "       postconf -m | -l\n";
+/* ---- messages ---- */
+
+static void say(const struct postconf *p, const char *grade, const char *fmt, va_list ap)
+{
+	fflush(p->out);
+	fprintf(stderr, "%s: %s: ", p->self, grade);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void postconf_warn(const struct postconf *p, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!p->quiet)
+		say(p, "warning", fmt, ap);
+	va_end(ap);
+}
+
+int postconf_fatal(const struct postconf *p, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(p, "fatal", fmt, ap);
+	va_end(ap);
+	return EXIT_FAILURE;
+}
+
+const char *postconf_place(const struct postconf *p, const char *where)
+{
+	const char *line = strstr(where, ": line ");
+	return line ? arena_printf(p->arena, "%s/%.*s, line %s", p->folder, (int)(line - where), where,
+				   line + 7)
+		    : arena_printf(p->arena, "%s/%s", p->folder, where);
+}
 
 /* ---- printing ---- */
 
@@ -35,7 +75,7 @@ static void add_words(struct buf *line, const char *value, bool fold, size_t *co
 			n++;
 		if (!n)
 			return;
-		if (fold && !first && *column + n + 1 > POSTCONF_WIDTH) {
+		if (fold && !first && *column + n + 1 > MASTER_WIDTH) {
 			buf_puts(line, "\n    ");
 			*column = 4;
 		} else if (!first) {
@@ -49,11 +89,13 @@ static void add_words(struct buf *line, const char *value, bool fold, size_t *co
 	}
 }
 
-void postconf_print(const struct postconf *p, const char *name, const char *value)
+void postconf_print(const struct postconf *p, const char *name, const char *value, const char *where)
 {
 	struct buf line = BUF_INIT;
 	size_t column = 0;
 	bool first = p->no_names;
+	if (p->origin)
+		buf_printf(&line, "%s: ", where);
 	if (!p->no_names) {
 		buf_puts(&line, name);
 		if (!p->no_values)
@@ -66,209 +108,311 @@ void postconf_print(const struct postconf *p, const char *name, const char *valu
 	buf_free(&line);
 }
 
-/* The folder is shown as the caller named it, and counts as set unless it is the default one. */
-static const char *shown_folder(const struct postconf *p)
-{
-	bool usual = !strcmp(command_config_dir(), OST_CONFDIR);
-	if (p->defaults)
-		return OST_CONFDIR;
-	return usual && p->set_only ? NULL : command_config_dir();
-}
+/* ---- reading the configuration ---- */
 
-static const char *shown_default(const struct postconf *p, const char *name)
+/* What main.cf's grammar is like; false: there is no going on. */
+static bool tell_grammar(const struct postconf *p)
 {
-	return p->defaults ? config_builtin_value(p->config, p->arena, name)
-			   : config_default_value(p->config, name);
-}
-
-/* The value as the options want it; NULL: -n, and main.cf does not set it, or there is no such name. */
-static const char *shown_value(const struct postconf *p, const char *name)
-{
-	const char *set = p->defaults ? NULL : config_set_value(p->config, name);
-	const char *value = set || p->set_only ? set : shown_default(p, name);
-	if (!set && !strcmp(name, "config_directory"))
-		return shown_folder(p);
-	if (value && p->expanded && !p->defaults)
-		value = cfg_lookup(config_main_view(p->config), name);
-	return value;
-}
-
-/* Every name, or those of the command line. */
-static void print_parameters(const struct postconf *p, char **names)
-{
-	const char *const *list;
-	const char *value;
-	if (!*names) {
-		size_t n = config_names(p->config, p->arena, &list);
-		for (size_t i = 0; i < n; i++)
-			if ((value = shown_value(p, list[i])) != NULL)
-				postconf_print(p, list[i], value);
-		return;
+	const struct finding *list;
+	struct findings *findings = findings_new();
+	bool ok = true;
+	config_grammar(p->config, findings);
+	size_t n = findings_count(findings, &list);
+	for (size_t i = 0; i < n && ok; i++) {
+		const char *line = strstr(list[i].text, ": line ");
+		const char *rest = line ? strstr(line + 1, ": ") : NULL;
+		const char *where =
+			rest ? arena_strndup(p->arena, list[i].text, (size_t)(rest - list[i].text)) : "";
+		rest = rest ? rest + 2 : list[i].text;
+		if (p->origin)
+			where = arena_strdup(p->arena, where);
+		else if (!strncmp(rest, "logical line ", 13)) /* here Postfix names no line */
+			where = arena_printf(p->arena, "%s/%.*s", p->folder, (int)(line - list[i].text),
+					     list[i].text);
+		else
+			where = postconf_place(p, where);
+		ok = list[i].grade != FINDING_FATAL;
+		if (ok)
+			postconf_warn(p, "%s: %s", where, rest);
+		else
+			postconf_fatal(p, "%s: %s", where, rest);
 	}
-	for (; *names; names++) {
-		if ((value = shown_value(p, *names)) != NULL)
-			postconf_print(p, *names, value);
-		else if (!config_default_value(p->config, *names))
-			fprintf(stderr, "postconf: warning: %s: unknown parameter\n", *names);
-	}
-}
-
-/* -m: the table types that modules.cf declares. */
-static void print_table_types(const struct postconf *p)
-{
-	const struct module_line *const *list;
-	size_t n = config_modules(p->config, &list);
-	for (size_t i = 0; i < n; i++)
-		if (list[i]->kind == OST_KIND_TABLE)
-			fprintf(p->out, "%s\n", list[i]->name);
-}
-
-/* ---- editing ---- */
-
-/* Writes the new main.cf beside the old one, with its owner and mode, and renames it. */
-static bool replace_file(const char *path, const struct buf *text, struct ost_why *why)
-{
-	struct stat st;
-	char *temporary = mem_printf("%s.tmp", path);
-	if (stat(path, &st) != 0)
-		st = (struct stat){ .st_mode = 0644, .st_uid = geteuid(), .st_gid = getegid() };
-	unlink(temporary);
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool ok = fd >= 0 && io_write_all(fd, buf_str(text), text->len) &&
-		  fchown(fd, st.st_uid, st.st_gid) == 0 && fchmod(fd, st.st_mode & 07777) == 0 &&
-		  fsync(fd) == 0 && rename(temporary, path) == 0;
-	if (!ok) {
-		why_errno(why, "%s", temporary);
-		unlink(temporary);
-	}
-	io_close(&fd);
-	free(temporary);
+	findings_destroy(&findings);
 	return ok;
 }
 
-/* -e, -# and -X. */
-static int edit(enum edit_action action, char **requests, int count)
+/* Where a note is about, in front of its text. */
+static const char *note_place(const struct postconf *p, const struct config_note *n)
 {
-	struct ost_why why;
-	struct buf out = BUF_INIT;
-	char *path = mem_printf("%s/main.cf", command_config_dir());
-	size_t len = 0;
-	char *text = io_read_file(AT_FDCWD, path, MAIN_CF_BYTES, &len);
-	bool ok = text || (errno == ENOENT && action == EDIT_SET);
-	if (!ok)
-		why_errno(&why, "%s", path);
-	ok = ok &&
-	     edit_main_cf(text ? text : "", len, action, (const char *const *)requests, (size_t)count, &out,
-			  &why) &&
-	     replace_file(path, &out, &why);
-	if (!ok)
-		fprintf(stderr, "postconf: fatal: %s\n", why.text);
-	buf_free(&out);
-	free(text);
-	free(path);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (!*n->file)
+		return "";
+	if (p->origin)
+		return arena_printf(p->arena, "%s: ", n->where);
+	if (strchr(n->file, ':'))
+		return arena_printf(p->arena, "%s: ", n->file);
+	return arena_printf(p->arena, "%s/%s: ", p->folder, n->file);
 }
 
-/* ---- the command ---- */
+/* Names that are undefined or unused; false: a value cannot be expanded. `unused` chooses which. */
+static bool tell_notes(const struct postconf *p, bool unused)
+{
+	const struct config_note *list;
+	size_t n = config_notes(p->config, p->arena, &list);
+	for (size_t i = 0; i < n; i++) {
+		const struct config_note *note = &list[i];
+		if (note->broken && !unused) {
+			postconf_fatal(p, "%s: %s", postconf_place(p, note->where), note->text);
+			return false;
+		}
+		if (note->broken || note->unused != unused ||
+		    (unused && p->mode != 'p' && !strcmp(note->file, "main.cf")))
+			continue;
+		postconf_warn(p, "%s%s", note_place(p, note), note->text);
+	}
+	return true;
+}
 
-/* What the options say, beside struct postconf. */
-struct options {
-	char mode; /* 'p' parameters, or the letter of another mode */
-	const char **overrides;
-	size_t override_count;
+static bool check_overrides(const struct postconf *p)
+{
+	for (const char *const *o = p->overrides; o && *o; o++)
+		if (!strchr(*o, '='))
+			return postconf_fatal(
+				       p, "invalid parameter override: %s: missing '=' after attribute name",
+				       *o),
+			       false;
+	return true;
+}
+
+/* Reads both files. False: said why not. */
+static bool read_config(struct postconf *p)
+{
+	struct findings *findings = findings_new();
+	struct ost_why why = { "" };
+	p->config = p->defaults ? config_read_defaults(p->folder, findings)
+				: config_read(p->folder, p->overrides, findings);
+	if (!p->config) {
+		const struct finding *list;
+		size_t n = findings_count(findings, &list);
+		const char *reason = n ? strrchr(list[n - 1].text, ':') : NULL;
+		why_set(&why, "%s", reason ? reason + 2 : "unknown");
+		postconf_fatal(p, "open %s/main.cf: %s", p->folder, why.text);
+	}
+	findings_destroy(&findings);
+	return p->config && (p->defaults || (tell_grammar(p) && check_overrides(p))) &&
+	       postconf_read_master(p);
+}
+
+/* The modes that show the configuration. */
+static int show(struct postconf *p, char **names)
+{
+	if (!read_config(p) || (!p->defaults && !tell_notes(p, false)))
+		return EXIT_FAILURE;
+	int status = p->mode == 'p' ? postconf_parameters(p, names) : postconf_services(p, names);
+	if (!p->defaults)
+		tell_notes(p, true);
+	return fflush(p->out) == 0 ? status : EXIT_FAILURE;
+}
+
+/* ---- options ---- */
+
+static const char modes[] = "aAbFlmMpPtT";
+static const char edits[] = "eX#";
+
+/* What goes with each mode, beside -c, -o, -q, -v and -j. */
+static const struct mode {
+	char letter;
+	const char *with;
+} mode_options[] = {
+	{ 'F', "efhHx" },
+	{ 'M', "eX#fx" },
+	{ 'P', "eXfhHx" },
+	{ 'p', "deX#fhHnx" },
 };
 
-/* Takes one option. False: there is no such option. */
-static bool take_option(struct postconf *p, struct options *o, int letter, const char *argument)
+/* Letters in the order in which Postfix names them: of two cases of a letter the small one first. */
+static bool comes_first(char a, char b)
 {
-	static const char modes[] = "eX#MFPml";
-	struct {
-		char letter;
+	int x = tolower((unsigned char)a), y = tolower((unsigned char)b);
+	bool letters = isalpha((unsigned char)a) && isalpha((unsigned char)b);
+	return letters ? (x != y ? x < y : islower((unsigned char)a) != 0) : isalpha((unsigned char)a) != 0;
+}
+
+static int refuse_pair(const struct postconf *p, char a, char b)
+{
+	bool order = comes_first(a, b);
+	const char *word = (a == 'b' && b == 't') || (a == 't' && b == 'b') ? "and " : "";
+	return postconf_fatal(p, "specify one of -%c %s-%c", order ? a : b, word, order ? b : a);
+}
+
+/* May two options of main.cf's mode stand together? */
+static bool clash(char a, char b)
+{
+	static const char with_edits[] = "deX#fhHnx";
+	return (strchr(edits, a) && strchr(with_edits, b)) || (strchr(edits, b) && strchr(with_edits, a)) ||
+	       (a == 'd' && b == 'n') || (a == 'n' && b == 'd') || (a == 'h' && b == 'H') ||
+	       (a == 'H' && b == 'h');
+}
+
+/* Are the options that were given, each letter once, ones that go together? */
+static bool check_options(struct postconf *p, const char *given)
+{
+	const char *with = "";
+	for (const char *a = given; *a; a++)
+		for (const char *b = a + 1; *b; b++)
+			if (strchr(modes, *a) && strchr(modes, *b))
+				return refuse_pair(p, *a, *b), false;
+	for (size_t i = 0; i < sizeof mode_options / sizeof *mode_options; i++)
+		if (mode_options[i].letter == p->mode)
+			with = mode_options[i].with;
+	for (const char *a = given; *a; a++)
+		if (strchr("deX#fhHnx", *a) && !strchr(with, *a))
+			return postconf_fatal(p, "with option -%c, do not specify -%c", p->mode, *a), false;
+	for (const char *a = given; *a; a++)
+		for (const char *b = a + 1; *b; b++)
+			if (clash(*a, *b))
+				return refuse_pair(p, *a, *b), false;
+	return true;
+}
+
+/* -C */
+static bool take_classes(struct postconf *p, const char *text)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+	} classes[] = { { "builtin", NAMES_BUILTIN },
+			{ "service", NAMES_SERVICE },
+			{ "user", NAMES_USER },
+			{ "all", NAMES_ALL } };
+	for (const char **word = cfg_split(p->arena, text); *word; word++) {
+		size_t i = 0, n = sizeof classes / sizeof *classes;
+		while (i < n && strcmp(classes[i].name, *word) != 0)
+			i++;
+		if (i == n)
+			return postconf_fatal(p, "unknown -C option value \"%s\" in \"%s\"", *word, text),
+			       false;
+		p->classes |= classes[i].bits;
+	}
+	return true;
+}
+
+/* Options that are a flag of their own. */
+static bool *flag_of(struct postconf *p, int letter)
+{
+	const struct {
+		int letter;
 		bool *flag;
 	} flags[] = { { 'd', &p->defaults }, { 'n', &p->set_only }, { 'x', &p->expanded },
-		      { 'f', &p->fold },     { 'h', &p->no_names }, { 'H', &p->no_values } };
-	if (letter == 'o') {
-		o->overrides = mem_realloc_array(o->overrides, o->override_count + 2, sizeof *o->overrides);
-		o->overrides[o->override_count++] = argument;
-		o->overrides[o->override_count] = NULL;
-		return true;
-	}
-	if (letter == 'p' || letter == 'v')
-		return true;
-	if (strchr(modes, letter)) {
-		o->mode = (char)letter;
-		return true;
-	}
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-		if (flags[i].letter == letter) {
-			*flags[i].flag = true;
-			return true;
-		}
-	}
-	return false;
+		      { 'f', &p->fold },     { 'h', &p->no_names }, { 'H', &p->no_values },
+		      { 'q', &p->quiet },    { 'j', &p->json },     { 'O', &p->origin } };
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (flags[i].letter == letter)
+			return flags[i].flag;
+	return NULL;
 }
 
-/* What is odd in the files goes to stderr; the command goes on with what there is. */
-static void print_findings(const struct postconf *p)
+/* -o */
+static void take_override(struct postconf *p, const char *text)
 {
-	const struct finding *list;
-	size_t n = findings_count(p->findings, &list);
+	size_t n = 0;
+	while (p->overrides && p->overrides[n])
+		n++;
+	const char **more = arena_alloc(p->arena, (n + 2) * sizeof *more);
 	for (size_t i = 0; i < n; i++)
-		fprintf(stderr, "postconf: warning: %s\n", list[i].text);
+		more[i] = p->overrides[i];
+	more[n] = text;
+	p->overrides = more;
 }
 
-/* The modes that read the configuration. */
-static int show(struct postconf *p, const struct options *o, char **names)
+/* Takes one option. False: said what is wrong. */
+static bool take_option(struct postconf *p, int letter, const char *argument)
 {
-	bool ok = true;
-	p->findings = findings_new();
-	p->arena = arena_new();
-	p->config = config_read(command_config_dir(), o->overrides, p->findings);
-	if (!p->config)
-		ok = false;
-	else if (o->mode == 'm')
-		print_table_types(p);
-	else if (o->mode != 'p')
-		ok = postconf_services(p, o->mode, names);
-	else
-		print_parameters(p, names);
-	if (p->config && p->set_only && !*names) {
-		config_check(p->config, p->findings);
-		config_check_names(p->config, NULL, NULL, p->findings);
+	bool *flag = flag_of(p, letter);
+	if (flag) {
+		*flag = true;
+		return true;
 	}
-	fflush(p->out);
-	print_findings(p);
-	config_destroy(&p->config);
-	arena_destroy(&p->arena);
-	findings_destroy(&p->findings);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	switch (letter) {
+	case 'c':
+		p->folder = argument;
+		return true;
+	case 'C':
+		return take_classes(p, argument);
+	case 'o':
+		take_override(p, argument);
+		return true;
+	case 'T':
+		p->tls_mode = argument;
+		break;
+	case 'v':
+		return true;
+	case '?':
+		return postconf_fatal(p, "%s", usage), false;
+	default:
+		break;
+	}
+	if (strchr(edits, letter))
+		p->edit = (char)letter;
+	else
+		p->mode = (char)letter;
+	return true;
+}
+
+static bool take_options(struct postconf *p, int argc, char **argv)
+{
+	static const struct option words[] = { { "json", no_argument, NULL, 'j' },
+					       { "origin", no_argument, NULL, 'O' },
+					       { NULL, 0, NULL, 0 } };
+	char given[64] = "";
+	size_t n = 0;
+	int letter;
+	optind = 1;
+	while ((letter = getopt_long(argc, argv, "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#", words, NULL)) != -1) {
+		if (!take_option(p, letter, optarg))
+			return false;
+		if (!strchr(given, letter) && n + 1 < sizeof given)
+			given[n++] = (char)letter;
+	}
+	return check_options(p, given);
+}
+
+/* -e is not needed where a request has a value. */
+static bool wants_edit(const struct postconf *p, char **names)
+{
+	return strchr("pMFP", p->mode) && *names && strchr(*names, '=');
+}
+
+static int run(struct postconf *p, char **names, int count)
+{
+	if (p->edit && p->edit != 'e' && wants_edit(p, names) && p->mode == 'p')
+		return refuse_pair(p, 'e', p->edit);
+	if (!p->edit && wants_edit(p, names))
+		p->edit = 'e';
+	if (p->edit)
+		return p->mode == 'p' ? postconf_edit(p, names, count)
+				      : postconf_edit_master(p, names, count);
+	if (strchr("lmaAT", p->mode))
+		return postconf_list(p);
+	if (strchr("tb", p->mode))
+		return postconf_bounce(p, names);
+	return show(p, names);
 }
 
 int cmd_postconf(int argc, char **argv)
 {
-	struct postconf p = { .out = stdout };
-	struct options o = { .mode = 'p' };
-	int letter, status;
-	optind = 1;
-	while ((letter = getopt(argc, argv, "defFhHlmMno:pPvxX#")) != -1) {
-		if (!take_option(&p, &o, letter, optarg)) {
-			fputs(usage, stderr);
-			free(o.overrides);
-			return EXIT_FAILURE;
-		}
+	struct postconf p = { .self = argv[0],
+			      .folder = command_config_dir(),
+			      .out = stdout,
+			      .mode = 'p',
+			      .arena = arena_new() };
+	int status = EXIT_FAILURE;
+	if (take_options(&p, argc, argv)) {
+		if (!p.classes)
+			p.classes = NAMES_ALL;
+		status = run(&p, argv + optind, argc - optind);
 	}
-	char **names = argv + optind;
-	if (o.mode == 'p' && *names && strchr(*names, '='))
-		o.mode = 'e';
-	if (o.mode == 'l')
-		status = fputs("flock\nfcntl\ndotlock\n", stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	else if (strchr("eX#", o.mode))
-		status = edit(o.mode == 'e'   ? EDIT_SET
-			      : o.mode == 'X' ? EDIT_REMOVE
-					      : EDIT_COMMENT,
-			      names, argc - optind);
-	else
-		status = show(&p, &o, names);
-	free(o.overrides);
+	fflush(p.out);
+	config_destroy(&p.config);
+	arena_destroy(&p.arena);
 	return status;
 }

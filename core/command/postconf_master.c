@@ -1,14 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0
- * postconf -M, -F and -P: the lines of master.cf. */
-#include <ctype.h>
+ * postconf -M, -F and -P: the entries of master.cf. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "command/postconf.h"
 #include "config/dict.h"
+#include "config/lines.h"
 
-static const char *const field_names[] = { "service", "type",   "private",       "unprivileged",
-					   "chroot",  "wakeup", "process_limit", "command" };
-enum { FIELDS = sizeof field_names / sizeof *field_names };
+/* ---- reading ---- */
+
+/* One logical line; false: said why it is none. */
+static bool read_line(struct postconf *p, const struct config_text *file, const struct logical_line *line)
+{
+	struct master_entry *e = &p->entries[p->entry_count];
+	struct ost_why why;
+	if (line->orphan) {
+		postconf_warn(p, "%s/%s: logical line must not start with whitespace: \"%.30s%s\"", p->folder,
+			      file->name, line->text, strlen(line->text) > 30 ? "..." : "");
+		return true;
+	}
+	if (!master_entry_read(p->arena, line->text, e, &why)) {
+		if (!strcmp(why.text, "bad field count"))
+			postconf_fatal(p, "file %s/%s: line %d: %s", p->folder, file->name, line->line,
+				       why.text);
+		else
+			postconf_fatal(p, "%s", why.text);
+		return false;
+	}
+	if (e->warning)
+		postconf_warn(p, "%s: %s", file->name, e->warning);
+	e->where = arena_printf(p->arena, "%s: line %d", file->name, line->line);
+	p->entry_count++;
+	return true;
+}
+
+static bool read_file(struct postconf *p, const struct config_text *file)
+{
+	struct lines lines;
+	struct logical_line line;
+	bool ok = true;
+	lines_open(&lines, file->text, file->len);
+	while (ok && lines_next(&lines, &line))
+		ok = read_line(p, file, &line);
+	lines_close(&lines);
+	return ok;
+}
+
+bool postconf_read_master(struct postconf *p)
+{
+	const struct config_text *files;
+	size_t n = config_texts(p->config, "master.cf", p->arena, &files), lines = 1;
+	bool ok = true;
+	if (n == 0 && p->mode != 'p')
+		return postconf_fatal(p, "open %s/master.cf: No such file or directory", p->folder), false;
+	if (n == 0)
+		postconf_warn(p, "open %s/master.cf: No such file or directory", p->folder);
+	for (size_t i = 0; i < n; i++)
+		for (const char *c = files[i].text; *c; c++)
+			lines += *c == '\n';
+	p->entries = arena_alloc(p->arena, (lines + n) * sizeof *p->entries);
+	for (size_t i = 0; i < n && ok; i++)
+		ok = read_file(p, &files[i]);
+	return ok;
+}
+
+const struct service *postconf_service(const struct postconf *p, const struct master_entry *e)
+{
+	const struct service *const *list;
+	size_t n = config_services(p->config, &list);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i]->name, e->fields[MASTER_NAME]) &&
+		    !strcmp(service_type_name(list[i]->type), e->fields[MASTER_TYPE]))
+			return list[i];
+	return NULL;
+}
+
+/* ---- choosing ---- */
 
 /* Does the text match a pattern's part, which ends at '/' or at its end? "*" matches all. */
 static bool part_matches(const char **pattern, const char *text)
@@ -23,133 +90,146 @@ static bool part_matches(const char **pattern, const char *text)
 	return ok;
 }
 
-/* Does "service[/type[/parameter]]" name this service (and parameter, unless NULL)? */
-static bool matches(const char *pattern, const struct service *s, const char *parameter)
+bool postconf_matches(const char *pattern, const struct master_entry *e, const char *third)
 {
-	if (!part_matches(&pattern, s->name) || !part_matches(&pattern, service_type_name(s->type)))
+	if (!part_matches(&pattern, e->fields[MASTER_NAME]) ||
+	    !part_matches(&pattern, e->fields[MASTER_TYPE]))
 		return false;
-	return !parameter || part_matches(&pattern, parameter);
+	return !third || part_matches(&pattern, third);
 }
 
-/* The same for a list, of which an empty one matches all. */
-static bool any_matches(char **patterns, const struct service *s, const char *parameter)
+/* ---- values ---- */
+
+/* A word with the names in it expanded, as this service sees them. */
+static const char *expanded(const struct postconf *p, const struct master_entry *e, const char *text)
 {
-	for (char **p = patterns; *p; p++)
-		if (matches(*p, s, parameter))
-			return true;
-	return !*patterns;
+	const struct service *s = p->expanded ? postconf_service(p, e) : NULL;
+	return s ? config_expand(s->view, p->arena, text) : text;
 }
 
-/* The first words of a line, one per column. */
-static void read_columns(const struct postconf *p, const char *line, const char *columns[FIELDS])
+/* The entry with the values of its options expanded. */
+static struct master_entry expand_entry(const struct postconf *p, const struct master_entry *e)
 {
-	for (int i = 0; i < FIELDS; i++) {
-		while (isspace((unsigned char)*line))
-			line++;
-		size_t n = 0;
-		while (line[n] && !isspace((unsigned char)line[n]))
-			n++;
-		columns[i] = arena_strndup(p->arena, line, n);
-		line += n;
+	struct master_entry copy = *e;
+	if (!p->expanded)
+		return copy;
+	copy.words = arena_alloc(p->arena, (e->count + 1) * sizeof *copy.words);
+	for (size_t i = 0; i < e->count; i++) {
+		bool value = i > 0 && i < e->options && !strcmp(e->words[i - 1], "-o");
+		copy.words[i] = value ? expanded(p, e, e->words[i]) : e->words[i];
 	}
+	return copy;
 }
 
-/* The command with its arguments; folded: options on lines of their own, the rest broken at the width of a
- * page. */
-static void add_command(const struct postconf *p, const struct service *s, const char *command, size_t column,
-			struct buf *out)
-{
-	bool options = true, after_option = false;
-	buf_puts(out, command);
-	column += strlen(command);
-	for (const char *const *arg = s->arguments; *arg; arg++) {
-		bool value = options && arg > s->arguments && !strcmp(arg[-1], "-o");
-		bool option = options && **arg == '-' && !value;
-		bool braces = !**arg || (*arg)[strcspn(*arg, " \t\r\n")] != '\0';
-		size_t width = strlen(*arg) + (braces ? 2 : 0);
-		bool new_line =
-			p->fold && !value && (option || after_option || column + 1 + width >= POSTCONF_WIDTH);
-		buf_puts(out, new_line ? "\n    " : " ");
-		buf_printf(out, braces ? "{%s}" : "%s", *arg);
-		column = (new_line ? 4 : column + 1) + width;
-		options = after_option = option || value;
-	}
-}
+/* ---- printing ---- */
 
-/* "service/type/field = value" for each column. */
-static void add_fields(const struct postconf *p, const struct service *s, const char *const columns[FIELDS],
-		       struct buf *out)
+static bool print_entry(const struct postconf *p, const struct master_entry *e, const char *pattern)
 {
-	for (int i = 0; i < FIELDS; i++) {
-		buf_printf(out, "%s/%s/%s = ", columns[0], columns[1], field_names[i]);
-		if (i < FIELDS - 1)
-			buf_puts(out, columns[i]);
-		else
-			add_command(p, s, columns[i], out->len, out);
-		buf_putc(out, '\n');
-	}
-}
-
-/* The line, each column at its place or behind a blank. */
-static void add_line(const struct postconf *p, const struct service *s, const char *const columns[FIELDS],
-		     struct buf *out)
-{
-	static const size_t places[FIELDS] = { 0, 11, 17, 25, 33, 41, 49, 57 };
-	for (int i = 0; i < FIELDS; i++) {
-		if (i > 0)
-			buf_putc(out, ' ');
-		while (out->len < places[i])
-			buf_putc(out, ' ');
-		if (i < FIELDS - 1)
-			buf_puts(out, columns[i]);
-	}
-	add_command(p, s, columns[FIELDS - 1], out->len, out);
-	buf_putc(out, '\n');
-}
-
-/* -M and -F. */
-static void print_service(const struct postconf *p, const struct service *s, bool fields)
-{
-	const char *columns[FIELDS];
 	struct buf out = BUF_INIT;
-	read_columns(p, s->verbatim, columns);
-	if (fields)
-		add_fields(p, s, columns, &out);
-	else
-		add_line(p, s, columns, &out);
+	struct master_entry copy = expand_entry(p, e);
+	if (pattern && !postconf_matches(pattern, e, NULL))
+		return false;
+	if (p->origin)
+		fprintf(p->out, "%s: ", e->where);
+	master_entry_print(&out, &copy, p->fold);
 	fputs(buf_str(&out), p->out);
+	buf_free(&out);
+	return true;
+}
+
+/* "service/type/field = value" */
+static void print_field(const struct postconf *p, const struct master_entry *e, enum master_field field)
+{
+	struct buf out = BUF_INIT;
+	if (p->origin)
+		buf_printf(&out, "%s: ", e->where);
+	if (!p->no_names)
+		buf_printf(&out, "%s/%s/%s%s", e->fields[MASTER_NAME], e->fields[MASTER_TYPE],
+			   master_field_name(field), p->no_values ? "" : " = ");
+	if (!p->no_values && field == MASTER_COMMAND)
+		master_command_print(&out, e, p->fold, out.len);
+	else if (!p->no_values)
+		buf_puts(&out, e->fields[field]);
+	fprintf(p->out, "%s\n", buf_str(&out));
 	buf_free(&out);
 }
 
-/* -P. */
-static void print_overrides(const struct postconf *p, const struct service *s, char **patterns)
+static bool print_fields(const struct postconf *p, const struct master_entry *e, const char *pattern)
 {
-	const struct dict_entry *const *list;
-	size_t n = s->overlay ? dict_list(s->overlay, DICT_BY_NAME, &list, p->arena) : 0;
-	for (size_t i = 0; i < n; i++)
-		if (any_matches(patterns, s, list[i]->name))
-			postconf_print(p,
-				       arena_printf(p->arena, "%s/%s/%s", s->name, service_type_name(s->type),
-						    list[i]->name),
-				       list[i]->value);
+	struct master_entry copy = expand_entry(p, e);
+	bool found = false;
+	for (int i = 0; i < MASTER_FIELDS; i++) {
+		if (pattern && !postconf_matches(pattern, e, master_field_name((enum master_field)i)))
+			continue;
+		print_field(p, &copy, (enum master_field)i);
+		found = true;
+	}
+	return found;
 }
 
-bool postconf_services(const struct postconf *p, char mode, char **patterns)
+/* "service/type/name = value", by name. */
+static bool print_overrides(const struct postconf *p, const struct master_entry *e, const char *pattern)
 {
-	const struct service *const *list;
-	size_t n = config_services(p->config, &list);
-	for (size_t i = 0; i < n; i++) {
-		if (mode == 'P')
-			print_overrides(p, list[i], patterns);
-		else if (any_matches(patterns, list[i], NULL))
-			print_service(p, list[i], mode == 'F');
+	struct dict *settings = dict_new(p->arena);
+	const struct dict_entry *const *list;
+	bool found = false;
+	for (size_t i = 0; i + 1 < e->options; i++) {
+		const char *equals = !strcmp(e->words[i], "-o") ? strchr(e->words[i + 1], '=') : NULL;
+		if (equals)
+			dict_set(settings,
+				 arena_strndup(p->arena, e->words[i + 1], (size_t)(equals - e->words[i + 1])),
+				 equals + 1, e->where);
 	}
-	for (; *patterns; patterns++) {
-		bool found = false;
-		for (size_t i = 0; i < n && !found; i++)
-			found = matches(*patterns, list[i], NULL);
-		if (!found)
-			fprintf(stderr, "postconf: warning: unmatched request: \"%s\"\n", *patterns);
+	size_t n = dict_list(settings, DICT_BY_NAME, &list, p->arena);
+	for (size_t i = 0; i < n; i++) {
+		if (pattern && !postconf_matches(pattern, e, list[i]->name))
+			continue;
+		postconf_print(p,
+			       arena_printf(p->arena, "%s/%s/%s", e->fields[MASTER_NAME],
+					    e->fields[MASTER_TYPE], list[i]->name),
+			       expanded(p, e, list[i]->value), e->where);
+		found = true;
+	}
+	return found;
+}
+
+/* The third part of a pattern of -F must be a column's name. */
+static bool check_fields(const struct postconf *p, char **patterns)
+{
+	for (; p->mode == 'F' && *patterns; patterns++) {
+		const char *slash = strchr(*patterns, '/');
+		const char *third = slash ? strchr(slash + 1, '/') : NULL;
+		int i = 0;
+		while (third && i < MASTER_FIELDS &&
+		       strcmp(third + 1, master_field_name((enum master_field)i)) != 0)
+			i++;
+		if (i == MASTER_FIELDS && strcmp(third, "/*") != 0)
+			return postconf_fatal(p, "invalid service attribute name: \"%s\"", third + 1), false;
 	}
 	return true;
+}
+
+int postconf_services(const struct postconf *p, char **patterns)
+{
+	if (!check_fields(p, patterns))
+		return EXIT_FAILURE;
+	bool (*print)(const struct postconf *, const struct master_entry *, const char *) =
+		p->mode == 'M'   ? print_entry
+		: p->mode == 'F' ? print_fields
+				 : print_overrides;
+	if (p->json)
+		return postconf_json_services(p, patterns);
+	for (size_t i = 0; i < p->entry_count && !*patterns; i++)
+		print(p, &p->entries[i], NULL);
+	size_t n = 0;
+	while (patterns[n])
+		n++;
+	bool *found = arena_alloc(p->arena, (n + 1) * sizeof *found);
+	for (size_t i = 0; i < p->entry_count; i++)
+		for (size_t j = 0; j < n; j++)
+			found[j] |= print(p, &p->entries[i], patterns[j]);
+	for (size_t j = 0; j < n; j++)
+		if (!found[j])
+			postconf_warn(p, "unmatched request: \"%s\"", patterns[j]);
+	return EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "config/internal.h"
+#include "config/support.h"
 #include "config/usage.h"
 #include "config/value.h"
 
@@ -18,12 +19,6 @@ struct check {
 
 /* ---- parameters ---- */
 
-static const char *const grade_texts[] = {
-	[CFG_MISSING] = "not yet supported: it has no effect",
-	[CFG_NO_EFFECT] = "has no effect in Ostler",
-	[CFG_WEAKENS] = "not yet supported: what it protects is not protected",
-};
-
 static void warn(const struct check *k, const struct dict_entry *e, const char *text)
 {
 	findings_add(k->findings, FINDING_WARNING, "%s: %s: %s", e->where, e->name, text);
@@ -37,27 +32,74 @@ static bool is_ignored(const struct check *k, const char *name)
 	return false;
 }
 
-/* Does the setting mean what the default means? */
-static bool is_default(const struct cfg_view *v, const struct dict_entry *e, const char *defval)
+/* Do two texts mean the same value of this type? "1h" and "60m", "yes" and "YES" do. */
+static bool same_value(enum cfg_type type, const char *defval, const char *a, const char *b)
+{
+	int64_t x, y;
+	struct ost_why why;
+	if (!strcmp(a, b))
+		return true;
+	return type != CFG_STR && type != CFG_RAW &&
+	       value_parse_type(type, value_unit(defval), a, &x, &why) &&
+	       value_parse_type(type, value_unit(defval), b, &y, &why) && x == y;
+}
+
+/* Does the setting mean what the default means? *value is what it is, expanded, in the arena. */
+static bool is_default(const struct check *k, const struct cfg_view *v, const struct dict_entry *e,
+		       const struct param *p, const char **value)
 {
 	struct buf set = BUF_INIT, usual = BUF_INIT;
-	bool overlay = v->overlay != NULL;
-	bool same = !strcmp(e->value, defval) || (view_expand(v, overlay, e->name, e->value, &set, NULL) &&
-						  view_expand(v, overlay, e->name, defval, &usual, NULL) &&
-						  !strcmp(buf_str(&set), buf_str(&usual)));
+	struct ost_why why;
+	bool overlay = v->overlay != NULL, raw = p->type == CFG_RAW;
+	bool expanded = !raw && view_expand(v, overlay, e->name, e->value, &set, &why);
+	*value = arena_strdup(k->arena, expanded ? buf_str(&set) : e->value);
+	bool same = !strcmp(e->value, p->defval) ||
+		    (expanded && view_expand(v, overlay, e->name, p->defval, &usual, &why) &&
+		     same_value(p->type, p->defval, buf_str(&set), buf_str(&usual)));
 	buf_free(&set);
 	buf_free(&usual);
 	return same;
+}
+
+/* Has master.cf a line that would read the parameter? */
+static bool has_reader(const struct check *k, const struct param *p)
+{
+	for (size_t i = 0; i < k->config->service_count; i++)
+		if (k->config->services[i]->view->daemons & p->daemons)
+			return true;
+	return (p->daemons & (BY_MASTER | BY_COMMAND)) != 0;
+}
+
+/* What it protects is not protected: no start, unless the administrator knows it, or nothing would read it.
+ */
+static void check_weakening(const struct check *k, const struct dict_entry *e, const struct param *p,
+			    const char *value)
+{
+	bool fatal = has_reader(k, p) && !support_harmless(e->name, value);
+	findings_add(k->findings, fatal ? FINDING_FATAL : FINDING_WARNING,
+		     fatal ? "%s: %s: not yet supported: security is weakened if it is ignored "
+			     "(ostler_ignore_parameters = %s accepts that)"
+			   : "%s: %s: not yet supported: it has no effect",
+		     e->where, e->name, e->name);
 }
 
 /* A parameter that is known and does nothing. */
 static void check_unsupported(const struct check *k, const struct cfg_view *v, const struct dict_entry *e,
 			      const struct param *p)
 {
+	const char *value, *reason;
 	if (p->grade == CFG_IMPLEMENTED || p->grade == CFG_SILENT || is_ignored(k, e->name) ||
-	    is_default(v, e, p->defval))
+	    is_default(k, v, e, p, &value))
 		return;
-	warn(k, e, grade_texts[p->grade]);
+	if (p->grade == CFG_WEAKENS) {
+		check_weakening(k, e, p, value);
+	} else if (p->grade == CFG_MISSING) {
+		warn(k, e, "not yet supported: it has no effect");
+	} else {
+		reason = support_reason(p->name);
+		findings_add(k->findings, FINDING_WARNING, "%s: %s: has no effect here%s%s", e->where,
+			     e->name, reason ? " because " : "", reason ? reason : "");
+	}
 }
 
 /* "<service>_destination_concurrency_limit" and the like. */
@@ -106,8 +148,10 @@ static void check_setting(const struct check *k, const struct cfg_view *v, const
 	size_t service_len = 0;
 	const struct param_family *family = p ? NULL : param_family_of(e->name, &service_len);
 	if (successor && !is_ignored(k, e->name))
-		findings_add(k->findings, FINDING_WARNING, "%s: %s: deprecated: use %s instead", e->where,
-			     e->name, successor);
+		findings_add(k->findings, FINDING_WARNING,
+			     *successor ? "%s: %s: deprecated: use %s instead"
+					: "%s: %s: deprecated: Postfix has it no more, and it has no effect",
+			     e->where, e->name, successor);
 	if (p)
 		check_unsupported(k, v, e, p);
 	else if (family)

@@ -110,6 +110,29 @@ static const char **folder_names(struct config *c, const char *folder)
 	return names;
 }
 
+/* main.cf or master.cf, and its fragments in the order of their names. Postfix knows no fragments, so in a
+ * folder of its they are left alone. */
+static bool read_with_fragments(struct config *c, const char *name, struct findings *findings)
+{
+	const char *shown = arena_printf(c->arena, "%s.d", name);
+	const char *sub = arena_printf(c->arena, "%s/%s", c->folder, shown);
+	if (!read_file(c, c->folder, name, name, true, findings))
+		return false;
+	for (const char **fragment = folder_names(c, sub); *fragment; fragment++) {
+		if (c->postfix) {
+			findings_add(
+				findings, FINDING_WARNING,
+				"%s/%s: not read: fragments are for folders with a modules.cf, which Postfix "
+				"does not read",
+				shown, *fragment);
+			continue;
+		}
+		read_file(c, sub, *fragment, arena_printf(c->arena, "%s/%s", shown, *fragment), true,
+			  findings);
+	}
+	return true;
+}
+
 /* modules.cf (by its path) and the modules.d/ beside it; shown with this prefix. */
 static void read_module_files(struct config *c, const char *path, const char *prefix,
 			      struct findings *findings)
@@ -172,28 +195,44 @@ static void check_bytes(const struct config *c, struct findings *findings)
 				     c->files[i].name);
 }
 
+bool config_is_part(const struct config_file *file, const char *name)
+{
+	size_t n = strlen(name);
+	return !strncmp(file->name, name, n) && (!file->name[n] || !strncmp(file->name + n, ".d/", 3));
+}
+
+bool config_same_file(const char *a, const char *b)
+{
+	size_t n = strcspn(a, ":");
+	return n == strcspn(b, ":") && !memcmp(a, b, n);
+}
+
 /* From main.cf to parameters and the main view. */
 static void parse_main(struct config *c, struct findings *findings)
 {
 	check_bytes(c, findings);
-	maincf_parse(c, find_file(c, "main.cf"), findings);
+	for (size_t i = 0; i < c->file_count; i++)
+		if (config_is_part(&c->files[i], "main.cf"))
+			maincf_parse(c->arena, c->main, &c->files[i], findings);
 	apply_overrides(c, findings);
-	c->view = view_new(c, NULL, BY_ALL, "", "ostler", findings);
+	c->view = view_new(c, NULL, BY_ALL, "", program_invocation_short_name, findings);
 }
 
 /* From the other texts to services and modules. */
 static void parse_others(struct config *c, struct findings *findings)
 {
-	const struct config_file *master = find_file(c, "master.cf");
 	check_bytes(c, findings);
-	if (master)
-		mastercf_parse(c, master, findings);
-	for (size_t i = 0; i < c->file_count; i++)
-		if (strcmp(c->files[i].name, "main.cf") != 0 && strcmp(c->files[i].name, "master.cf") != 0)
+	for (size_t i = 0; i < c->file_count; i++) {
+		if (config_is_part(&c->files[i], "master.cf"))
+			mastercf_parse(c, &c->files[i], findings);
+		else if (!config_is_part(&c->files[i], "main.cf"))
 			modulescf_parse(c, &c->files[i], findings);
+	}
 }
 
-struct config *config_read(const char *folder, const char *const *overrides, struct findings *findings)
+/* Reads the folder, without its main.cf when only defaults are of interest. */
+static struct config *read_folder(const char *folder, const char *const *overrides, bool with_main,
+				  struct findings *findings)
 {
 	char *absolute = realpath(folder, NULL);
 	if (!absolute) {
@@ -203,18 +242,30 @@ struct config *config_read(const char *folder, const char *const *overrides, str
 	struct config *c = config_new(absolute);
 	free(absolute);
 	c->overrides = copy_overrides(c, overrides);
-	if (!read_file(c, c->folder, "main.cf", "main.cf", true, findings)) {
-		config_destroy(&c);
-		return NULL;
-	}
 	char *own = mem_printf("%s/modules.cf", c->folder);
 	c->postfix = access(own, F_OK) != 0;
 	free(own);
+	if (!with_main) {
+		add_file(c, "main.cf", "", 0);
+	} else if (!read_with_fragments(c, "main.cf", findings)) {
+		config_destroy(&c);
+		return NULL;
+	}
 	parse_main(c, findings);
-	read_file(c, c->folder, "master.cf", "master.cf", true, findings);
+	read_with_fragments(c, "master.cf", findings);
 	read_modules(c, findings);
 	parse_others(c, findings);
 	return c;
+}
+
+struct config *config_read(const char *folder, const char *const *overrides, struct findings *findings)
+{
+	return read_folder(folder, overrides, true, findings);
+}
+
+struct config *config_read_defaults(const char *folder, struct findings *findings)
+{
+	return read_folder(folder, NULL, false, findings);
 }
 
 /* ---- snapshot ---- */
@@ -370,6 +421,21 @@ const struct cfg_view *config_role_view(const struct config *c, const struct ser
 	const struct cfg_view *own = s ? s->view : c->view;
 	const struct service *line = config_service(c, cfg_str(own, roles[role].name), roles[role].command);
 	return line ? line->view : c->view;
+}
+
+size_t config_texts(const struct config *c, const char *name, struct arena *arena,
+		    const struct config_text **list)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	struct config_text *texts = arena_alloc(arena, (c->file_count + 1) * sizeof *texts);
+	size_t n = 0;
+	for (size_t i = 0; i < c->file_count; i++)
+		if (config_is_part(&c->files[i], name))
+			texts[n++] = (struct config_text){ .name = c->files[i].name,
+							   .text = c->files[i].text,
+							   .len = c->files[i].len };
+	*list = texts;
+	return n;
 }
 
 size_t config_modules(const struct config *c, const struct module_line *const **list)

@@ -26,6 +26,8 @@ bool findings_fatal(const struct findings *); /* is there a fatal one? */
  * main.cf cannot be read at all. `name=value` overrides (postconf -o) may be NULL, and end with NULL. A bad
  * value is a fatal finding, and its default takes its place. */
 struct config *config_read(const char *folder, const char *const *overrides, struct findings *);
+/* The same with an empty main.cf, which need not be there: for defaults. */
+struct config *config_read_defaults(const char *folder, struct findings *);
 void config_destroy(struct config **);
 
 /* The snapshot: the texts of all files as they were read, in one sealed memfd, so that a worker started later
@@ -45,10 +47,39 @@ void config_check_names(const struct config *, bool (*known)(void *ctx, const ch
 
 const struct cfg_view *config_main_view(const struct config *); /* main.cf alone */
 
-/* For postconf: every name that means something here (the tables', those derived from the services of
- * master.cf, those of the administrator's own that others use), sorted; in the arena. */
-size_t config_names(const struct config *, struct arena *, const char *const **list);
+/* The texts of main.cf or master.cf as they were read, its fragments (main.cf.d/…) after it in the order of
+ * their names. */
+struct config_text {
+	const char *name; /* below the folder: "main.cf", "main.cf.d/50-site.cf" */
+	const char *text;
+	size_t len;
+};
+size_t config_texts(const struct config *, const char *name, struct arena *, const struct config_text **list);
+/* What is wrong with the grammar of main.cf and its fragments, and nothing else. */
+void config_grammar(const struct config *, struct findings *);
+
+/* For postconf: the names that mean something here, sorted; in the arena. */
+enum {
+	NAMES_BUILTIN = 1, /* the tables' */
+	NAMES_SERVICE = 2, /* derived from the services of master.cf */
+	NAMES_USER = 4,    /* the administrator's own that others use, those of database clients */
+	NAMES_ALL = 7
+};
+size_t config_names(const struct config *, unsigned classes, struct arena *, const char *const **list);
+bool config_name_exists(const struct config *, const char *name);      /* is it among NAMES_ALL? */
 const char *config_set_value(const struct config *, const char *name); /* as main.cf has it; NULL: not set */
+/* A text with its names expanded as the view sees them; as it is when it cannot be expanded. In the arena. */
+const char *config_expand(const struct cfg_view *, struct arena *, const char *text);
+/* What postconf warns of: names that nothing defines or uses, in Postfix's words. */
+struct config_note {
+	const char *file;  /* "main.cf", "master.cf"; of a database client "mysql:/etc/x.cf"; "" */
+	const char *where; /* with the line, where that is known; else as file */
+	const char *text;  /* "unused parameter: foo=bar" */
+	bool unused;       /* it is set and not used: nothing to say where it is not shown */
+	bool broken;       /* a value that cannot be expanded */
+};
+size_t config_notes(const struct config *, struct arena *, const struct config_note **list);
+const char *config_set_where(const struct config *, const char *name); /* "main.cf: line 12"; NULL: not set */
 /* Before expansion; NULL: no such name. */
 const char *config_default_value(const struct config *, const char *name);
 /* The default without any main.cf, on which the defaults of mydomain and mynetworks depend. */
@@ -69,11 +100,10 @@ struct service {
 	int64_t maxproc;                 /* 0: no limit; '-' is default_process_limit */
 	const char *command;             /* "smtpd" */
 	const char *const *argv;         /* after the command, -o removed; NULL-terminated */
-	int line;                        /* in master.cf */
-	const char *verbatim;            /* the logical line as written */
-	const char *const *arguments; /* all that follows the command, in order, with "-o" and "name=value" */
-	const struct dict *overlay;   /* its -o (config/dict.h); NULL: none */
-	const struct cfg_view *view;  /* main.cf with this line's -o as far as its daemon reads them */
+	int line;                        /* in its file */
+	const char *where;               /* "master.cf: line 12", "master.cf.d/a.cf: line 1" */
+	const struct dict *overlay;      /* its -o (config/dict.h); NULL: none */
+	const struct cfg_view *view;     /* main.cf with this line's -o as far as its daemon reads them */
 };
 size_t config_services(const struct config *, const struct service *const **list);
 /* Either may be NULL. */

@@ -6,50 +6,59 @@
 
 #include "config/internal.h"
 
-/* One request. */
-struct change {
-	const char *name, *value; /* value: of EDIT_SET */
-	bool done;
-};
-
 /* A run over the text. */
 struct edit {
 	enum edit_action action;
-	struct change *changes;
+	struct edit_request *requests;
 	size_t count;
 	struct buf *out;
-	const struct change *current; /* the parameter whose lines are passing by; NULL: another one */
+	const struct edit_request *current; /* the parameter whose lines are passing by; NULL: another one */
 };
 
-/* Reads the requests. */
-static bool read_requests(struct edit *e, const char *const *requests, struct arena *arena,
-			  struct ost_why *why)
+/* Reads one request. */
+static bool read_request(struct arena *arena, enum edit_action action, const char *text,
+			 struct edit_request *r, struct ost_why *why)
 {
-	for (size_t i = 0; i < e->count; i++) {
-		char *text = arena_strdup(arena, requests[i]), *name = text, *value = NULL;
-		if (strchr(text, '\n'))
-			return why_set(why, "a value must not contain a newline: \"%.60s\"", requests[i]);
-		if (e->action == EDIT_SET && !split_assignment(text, &name, &value, why))
+	char *copy = arena_strdup(arena, text + strspn(text, " \t")), *name, *value;
+	*r = (struct edit_request){ 0 };
+	if (strchr(text, '\n'))
+		return why_set(why, "-e, -X, or -# accepts no multi-line input");
+	if (*copy == '#')
+		return why_set(why, "-e, -X, or -# accepts no comment input");
+	if (action != EDIT_SET) {
+		r->name = copy;
+		return true;
+	}
+	if (!split_assignment(copy, &name, &value, why))
+		return false;
+	r->name = name;
+	r->value = value;
+	return true;
+}
+
+bool edit_requests_read(struct arena *arena, enum edit_action action, const char *const *texts, size_t count,
+			struct edit_request *requests, struct ost_why *why)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!read_request(arena, action, texts[i], &requests[i], why))
 			return false;
-		if (e->action != EDIT_SET && strchr(text, '='))
-			return why_set(why, "a name without a value is wanted: \"%.60s\"", requests[i]);
-		if (*name == '#')
-			return why_set(why, "a name must not start with '#': \"%.60s\"", requests[i]);
-		e->changes[i] = (struct change){ .name = name, .value = value };
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(requests[j].name, requests[i].name))
+				requests[j].ignored = true;
 	}
 	return true;
 }
 
-/* The change for the parameter that a line starts to set. */
-static struct change *change_of(const struct edit *e, const char *line, size_t len)
+/* The request for the parameter that a line starts to set. */
+static struct edit_request *request_of(const struct edit *e, const char *line, size_t len)
 {
 	size_t n = 0;
 	while (n < len && line[n] != '=' && !isspace((unsigned char)line[n]))
 		n++;
-	/* The last request for a name counts. */
-	for (size_t i = e->count; i-- > 0;)
-		if (strlen(e->changes[i].name) == n && !memcmp(e->changes[i].name, line, n))
-			return &e->changes[i];
+	for (size_t i = 0; i < e->count; i++)
+		if (!e->requests[i].ignored && strlen(e->requests[i].name) == n &&
+		    !memcmp(e->requests[i].name, line, n))
+			return &e->requests[i];
 	return NULL;
 }
 
@@ -62,7 +71,7 @@ static bool is_nothing(const char *line, size_t len)
 	return i == len || line[i] == '#';
 }
 
-static void put_assignment(struct buf *out, const struct change *c)
+static void put_assignment(struct buf *out, const struct edit_request *c)
 {
 	buf_printf(out, "%s = %s\n", c->name, c->value);
 }
@@ -73,12 +82,12 @@ static void edit_line(struct edit *e, const char *line, size_t len)
 	bool nothing = is_nothing(line, len);
 	bool first = !nothing && !isspace((unsigned char)line[0]);
 	if (first) {
-		struct change *c = change_of(e, line, len);
+		struct edit_request *c = request_of(e, line, len);
 		e->current = c;
 		if (c && e->action == EDIT_SET)
 			put_assignment(e->out, c);
 		if (c)
-			c->done = true;
+			c->matches++;
 	}
 	if (e->current && !nothing) {
 		if (e->action != EDIT_COMMENT)
@@ -89,30 +98,16 @@ static void edit_line(struct edit *e, const char *line, size_t len)
 	buf_putc(e->out, '\n');
 }
 
-/* Has a later request the same name? */
-static bool is_overridden(const struct edit *e, size_t i)
+void edit_main_cf(const char *text, size_t len, enum edit_action action, struct edit_request *requests,
+		  size_t count, struct buf *out)
 {
-	for (size_t j = i + 1; j < e->count; j++)
-		if (!strcmp(e->changes[i].name, e->changes[j].name))
-			return true;
-	return false;
-}
-
-bool edit_main_cf(const char *text, size_t len, enum edit_action action, const char *const *requests,
-		  size_t count, struct buf *out, struct ost_why *why)
-{
-	struct arena *arena = arena_new();
-	struct edit e = { .action = action, .count = count, .out = out };
-	e.changes = arena_alloc(arena, (count + 1) * sizeof *e.changes);
-	bool ok = read_requests(&e, requests, arena, why);
-	for (const char *at = text, *end = text + len; ok && at < end;) {
+	struct edit e = { .action = action, .requests = requests, .count = count, .out = out };
+	for (const char *at = text, *end = text + len; at < end;) {
 		const char *nl = memchr(at, '\n', (size_t)(end - at));
 		edit_line(&e, at, (size_t)((nl ? nl : end) - at));
 		at = nl ? nl + 1 : end;
 	}
-	for (size_t i = 0; ok && action == EDIT_SET && i < count; i++)
-		if (!e.changes[i].done && !is_overridden(&e, i))
-			put_assignment(out, &e.changes[i]);
-	arena_destroy(&arena);
-	return ok;
+	for (size_t i = 0; action == EDIT_SET && i < count; i++)
+		if (!requests[i].ignored && !requests[i].matches)
+			put_assignment(out, &requests[i]);
 }

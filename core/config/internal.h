@@ -17,7 +17,7 @@
 
 /* One file as it was read. */
 struct config_file {
-	const char *name; /* as messages call it: "main.cf", "modules.d/pgsql.cf" */
+	const char *name; /* as messages call it: "main.cf", "main.cf.d/a.cf", "modules.d/pgsql.cf" */
 	const char *text; /* terminated; len does not count that */
 	size_t len;
 };
@@ -61,6 +61,12 @@ struct cfg_view {
 	struct dict *cache;
 };
 
+/* config.c */
+/* Is the file this one ("main.cf") or one of its fragments ("main.cf.d/a.cf")? */
+bool config_is_part(const struct config_file *, const char *name);
+/* Are the two places "FILE: line N" in one file? */
+bool config_same_file(const char *a, const char *b);
+
 /* view.c */
 /* A view in the configuration's arena. overlay may be NULL. Bad values are found and their defaults taken. */
 const struct cfg_view *view_new(struct config *, const struct dict *overlay, unsigned daemons,
@@ -88,7 +94,7 @@ bool computed_mynetworks(struct arena *, const char *interfaces, const char *pro
 			 const char **networks, struct ost_why *);
 
 /* maincf.c, mastercf.c, modulescf.c */
-void maincf_parse(struct config *, const struct config_file *, struct findings *);
+void maincf_parse(struct arena *, struct dict *, const struct config_file *, struct findings *);
 void mastercf_parse(struct config *, const struct config_file *, struct findings *);
 void modulescf_parse(struct config *, const struct config_file *, struct findings *);
 /* "name = value" split in place: false with a reason when it is no such thing. */

@@ -8,20 +8,7 @@
 #include "config/expand.h"
 #include "config/internal.h"
 #include "config/lines.h"
-
-enum column {
-	COL_NAME,
-	COL_TYPE,
-	COL_PRIVATE,
-	COL_UNPRIV,
-	COL_CHROOT,
-	COL_WAKEUP,
-	COL_MAXPROC,
-	COL_COMMAND,
-	COLUMNS
-};
-static const char *const column_names[COLUMNS] = { "service", "type",   "private",       "unprivileged",
-						   "chroot",  "wakeup", "process_limit", "command" };
+#include "config/masterline.h"
 
 static const struct type_name {
 	const char *name;
@@ -39,7 +26,7 @@ struct entry {
 	struct config *config;
 	struct findings *findings;
 	const char *where; /* "master.cf: line 12" */
-	char *words[COLUMNS];
+	char *words[MASTER_FIELDS];
 	struct service *service;
 	struct dict *overlay; /* NULL without -o */
 };
@@ -52,56 +39,16 @@ const char *service_type_name(enum service_type type)
 	return "unknown";
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
-}
-
-/* The next word, with a { } group as one word (its braces and the white space inside them cut off); NULL at
- * the end. Changes the text. *grouped tells a group. */
-static char *next_word(char **at, bool *grouped)
-{
-	char *p = *at;
-	while (is_space(*p))
-		p++;
-	if (!*p)
-		return NULL;
-	char *word = p;
-	int level = 0;
-	*grouped = *p == '{';
-	for (; *p && (level > 0 || !is_space(*p)); p++) {
-		level += *grouped && *p == '{' ? 1 : *grouped && *p == '}' ? -1 : 0;
-		if (*grouped && level == 0) {
-			p++;
-			break;
-		}
-	}
-	bool closed = *grouped && level == 0;
-	*at = *p ? p + 1 : p;
-	if (!closed) {
-		*p = '\0';
-		return word;
-	}
-	if (*p && !is_space(*p))
-		*at = p; /* a word directly behind the group */
-	p[-1] = '\0';
-	for (word++; is_space(*word); word++)
-		;
-	for (p--; p > word && is_space(p[-1]); p--)
-		p[-1] = '\0';
-	return word;
-}
-
 /* Reports a bad column. */
-static bool bad_column(const struct entry *e, enum column col)
+static bool bad_column(const struct entry *e, enum master_field col)
 {
 	findings_add(e->findings, FINDING_FATAL, "%s: field \"%s\": bad value: \"%.80s\"", e->where,
-		     column_names[col], e->words[col]);
+		     master_field_name(col), e->words[col]);
 	return false;
 }
 
 /* y, n, or - for the default. */
-static bool parse_flag(const struct entry *e, enum column col, bool defval, bool *out)
+static bool parse_flag(const struct entry *e, enum master_field col, bool defval, bool *out)
 {
 	const char *w = e->words[col];
 	if (!strcmp(w, "-"))
@@ -127,12 +74,12 @@ static bool parse_count(const char *text, int64_t *out, const char **end)
 static bool parse_type(const struct entry *e)
 {
 	for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
-		if (!strcmp(type_names[i].name, e->words[COL_TYPE])) {
+		if (!strcmp(type_names[i].name, e->words[MASTER_TYPE])) {
 			e->service->type = type_names[i].type;
 			return true;
 		}
 	}
-	return bad_column(e, COL_TYPE);
+	return bad_column(e, MASTER_TYPE);
 }
 
 /* Does '-' in the chroot column mean y? It did below compatibility level 1. */
@@ -147,13 +94,14 @@ static bool parse_wakeup(const struct entry *e)
 {
 	const char *end = "";
 	int64_t seconds = 0;
-	if (strcmp(e->words[COL_WAKEUP], "-") != 0 && !parse_count(e->words[COL_WAKEUP], &seconds, &end))
-		return bad_column(e, COL_WAKEUP);
+	if (strcmp(e->words[MASTER_WAKEUP], "-") != 0 &&
+	    !parse_count(e->words[MASTER_WAKEUP], &seconds, &end))
+		return bad_column(e, MASTER_WAKEUP);
 	e->service->wakeup_if_used = *end == '?';
 	if (*end == '?')
 		end++;
 	if (*end)
-		return bad_column(e, COL_WAKEUP);
+		return bad_column(e, MASTER_WAKEUP);
 	e->service->wakeup = seconds * CLOCK_SECOND;
 	return true;
 }
@@ -162,9 +110,9 @@ static bool parse_maxproc(const struct entry *e)
 {
 	const char *end = "";
 	e->service->maxproc = cfg_int(e->config->view, P_default_process_limit);
-	if (strcmp(e->words[COL_MAXPROC], "-") != 0 &&
-	    (!parse_count(e->words[COL_MAXPROC], &e->service->maxproc, &end) || *end))
-		return bad_column(e, COL_MAXPROC);
+	if (strcmp(e->words[MASTER_MAXPROC], "-") != 0 &&
+	    (!parse_count(e->words[MASTER_MAXPROC], &e->service->maxproc, &end) || *end))
+		return bad_column(e, MASTER_MAXPROC);
 	return true;
 }
 
@@ -172,11 +120,11 @@ static bool parse_maxproc(const struct entry *e)
 static bool parse_columns(const struct entry *e)
 {
 	struct service *s = e->service;
-	s->name = e->words[COL_NAME];
-	s->command = e->words[COL_COMMAND];
-	if (!parse_type(e) || !parse_flag(e, COL_PRIVATE, true, &s->is_private) ||
-	    !parse_flag(e, COL_UNPRIV, true, &s->unpriv) ||
-	    !parse_flag(e, COL_CHROOT, default_chroot(e->config), &s->chroot) || !parse_wakeup(e) ||
+	s->name = e->words[MASTER_NAME];
+	s->command = e->words[MASTER_COMMAND];
+	if (!parse_type(e) || !parse_flag(e, MASTER_PRIVATE, true, &s->is_private) ||
+	    !parse_flag(e, MASTER_UNPRIV, true, &s->unpriv) ||
+	    !parse_flag(e, MASTER_CHROOT, default_chroot(e->config), &s->chroot) || !parse_wakeup(e) ||
 	    !parse_maxproc(e))
 		return false;
 	if (s->type == SERVICE_INET && s->is_private) {
@@ -187,23 +135,23 @@ static bool parse_columns(const struct entry *e)
 	return true;
 }
 
-/* One name=value behind -o; answers it in the form in which postconf shows it, NULL when it is bad. */
-static const char *add_override(struct entry *e, char *text)
+/* One name=value behind -o. */
+static bool add_override(struct entry *e, char *text)
 {
 	struct ost_why why;
 	char *name, *value;
 	if (!text) {
 		findings_add(e->findings, FINDING_FATAL, "%s: -o without name=value", e->where);
-		return NULL;
+		return false;
 	}
 	if (!split_assignment(text, &name, &value, &why)) {
 		findings_add(e->findings, FINDING_FATAL, "%s: -o: %s", e->where, why.text);
-		return NULL;
+		return false;
 	}
 	if (!e->overlay)
 		e->overlay = dict_new(e->config->arena);
 	dict_set(e->overlay, name, value, arena_printf(e->config->arena, "%s: -o", e->where));
-	return arena_printf(e->config->arena, "%s=%s", name, value);
+	return true;
 }
 
 /* Is the word an option of Postfix's daemons (which pipe and spawn have as well, in front of their own
@@ -216,24 +164,20 @@ static bool is_override(const char *word)
 /* What stands behind the command: -o goes to the overlay, the rest to argv. */
 static bool parse_arguments(struct entry *e, char *text)
 {
-	size_t count = 0, total = 0, room = strlen(text) + 2;
+	size_t count = 0, room = strlen(text) + 2;
 	const char **argv = arena_alloc(e->config->arena, room * sizeof *argv);
-	const char **all = arena_alloc(e->config->arena, 2 * room * sizeof *all);
-	bool grouped, options = true;
+	bool grouped, open, options = true;
 	char *word;
-	while ((word = next_word(&text, &grouped)) != NULL) {
+	while ((word = master_word(&text, &grouped, &open)) != NULL) {
 		options = options && *word == '-' && !grouped;
 		if (!options || !is_override(word)) {
-			all[total++] = argv[count++] = word;
+			argv[count++] = word;
 			continue;
 		}
-		all[total++] = "-o";
-		all[total] = add_override(e, word[2] ? word + 2 : next_word(&text, &grouped));
-		if (!all[total++])
+		if (!add_override(e, word[2] ? word + 2 : master_word(&text, &grouped, &open)))
 			return false;
 	}
 	e->service->argv = argv;
-	e->service->arguments = all;
 	return true;
 }
 
@@ -241,19 +185,20 @@ static bool parse_arguments(struct entry *e, char *text)
 static bool parse_entry(struct entry *e, const struct logical_line *line)
 {
 	char *text = arena_strdup(e->config->arena, line->text);
-	bool grouped;
-	for (int i = 0; i < COLUMNS; i++) {
-		e->words[i] = next_word(&text, &grouped);
-		if (!e->words[i] || (grouped && i < COL_COMMAND)) {
+	bool grouped, open;
+	for (int i = 0; i < MASTER_FIELDS; i++) {
+		e->words[i] = master_word(&text, &grouped, &open);
+		if (!e->words[i] || (grouped && i < MASTER_COMMAND)) {
 			findings_add(e->findings, FINDING_FATAL, "%s: missing \"%s\" field", e->where,
-				     column_names[i]);
+				     master_field_name((enum master_field)i));
 			return false;
 		}
 	}
 	return parse_columns(e) && parse_arguments(e, text);
 }
 
-/* Adds a service; one of the same name and type goes, as in Postfix. */
+/* Adds a service; one of the same name and type goes, as in Postfix. A fragment may replace another file's
+ * without a word: that is what it is for. */
 static void add_service(struct entry *e)
 {
 	struct config *c = e->config;
@@ -261,10 +206,11 @@ static void add_service(struct entry *e)
 		const struct service *old = c->services[i];
 		if (old->type != e->service->type || strcmp(old->name, e->service->name) != 0)
 			continue;
-		findings_add(
-			e->findings, FINDING_WARNING,
-			"%s: %s: duplicate entry for this service and type (line %d): the last one is used",
-			e->where, old->name, old->line);
+		if (config_same_file(old->where, e->where))
+			findings_add(e->findings, FINDING_WARNING,
+				     "%s: %s: duplicate entry for this service and type (line %d): the last "
+				     "one is used",
+				     e->where, old->name, old->line);
 		view_close(old->view);
 		memmove(&c->services[i], &c->services[i + 1],
 			(c->service_count - i - 1) * sizeof(struct service *));
@@ -287,15 +233,14 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	struct entry e = { .config = c, .findings = findings };
 	e.where = arena_printf(c->arena, "%s: line %d", file->name, line->line);
 	if (line->orphan) {
-		findings_add(
-			findings, FINDING_FATAL,
-			"%s: a line must not start with white space, except to continue another: \"%.60s\"",
-			e.where, line->text);
+		findings_add(findings, FINDING_FATAL,
+			     "%s: logical line must not start with whitespace: \"%.30s%s\"", e.where,
+			     line->text, strlen(line->text) > 30 ? "..." : "");
 		return;
 	}
 	e.service = ARENA_NEW(c->arena, struct service);
 	e.service->line = line->line;
-	e.service->verbatim = arena_strdup(c->arena, line->text);
+	e.service->where = e.where;
 	if (!parse_entry(&e, line))
 		return;
 	e.service->overlay = e.overlay;
@@ -308,12 +253,15 @@ void mastercf_parse(struct config *c, const struct config_file *file, struct fin
 {
 	struct lines lines;
 	struct logical_line line;
-	size_t count = 0;
+	size_t count = c->service_count;
 	lines_open(&lines, file->text, file->len);
 	while (lines_next(&lines, &line))
 		count++;
 	lines_close(&lines);
-	c->services = arena_alloc(c->arena, (count + 1) * sizeof(struct service *));
+	const struct service **list = arena_alloc(c->arena, (count + 1) * sizeof(struct service *));
+	if (c->service_count)
+		memcpy(list, c->services, c->service_count * sizeof(struct service *));
+	c->services = list;
 	lines_open(&lines, file->text, file->len);
 	while (lines_next(&lines, &line))
 		parse_line(c, file, &line, findings);

@@ -3,15 +3,19 @@
 #include <string.h>
 
 #include "config/internal.h"
-#include "config/usage.h"
+#include "config/userparams.h"
 
 /* Daemons whose services have parameters of their own, and which. */
 enum { TRANSPORTS = BY_SMTP | BY_LMTP | BY_LOCAL | BY_VIRTUAL | BY_PIPE | BY_ERROR };
 
 /* Does a service of this command have the parameters of the family? */
-static bool has_family(const char *command, const struct param_family *f)
+static bool has_family(const struct service *s, const struct param_family *f)
 {
-	unsigned bit = daemon_bit(command);
+	unsigned bit = daemon_bit(s->command);
+	if (bit == BY_SPAWN) /* of any type, and no transport */
+		return (f->daemons & BY_SPAWN) != 0;
+	if (s->type != SERVICE_UNIX)
+		return false;
 	if (f->daemons & BY_QMGR)
 		return (bit & TRANSPORTS) || !bit;
 	return (bit & f->daemons) && bit != BY_LOCAL;
@@ -21,34 +25,60 @@ static bool has_family(const char *command, const struct param_family *f)
 static void add_derived(const struct service *s, struct dict *names, struct arena *arena)
 {
 	const struct param_family *f;
-	if (s->type != SERVICE_UNIX)
-		return;
-	for (size_t i = 0; (f = param_family(i)) != NULL; i++)
-		if (has_family(s->command, f))
-			dict_set(names, arena_printf(arena, "%s%s", s->name, f->suffix), "", "");
+	for (size_t i = 0; (f = param_family(i)) != NULL; i++) {
+		const char *name = arena_printf(arena, "%s%s", s->name, f->suffix);
+		if (has_family(s, f) && !param_find(name))
+			dict_set(names, name, "", "");
+	}
 }
 
-size_t config_names(const struct config *c, struct arena *arena, const char *const **list)
+/* Names of main.cf that mean something although no table has them. */
+static void add_user(const struct config *c, struct dict *names, struct arena *arena)
+{
+	const struct userparams *user = userparams_new(c, arena);
+	const struct dict_entry *const *entries;
+	size_t n = dict_list(c->main, DICT_AS_SET, &entries, arena);
+	for (size_t i = 0; i < n; i++)
+		if (userparams_has(user, entries[i]->name) && !config_default_value(c, entries[i]->name))
+			dict_set(names, entries[i]->name, "", "");
+}
+
+size_t config_names(const struct config *c, unsigned classes, struct arena *arena, const char *const **list)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	struct dict *names = dict_new(arena);
 	const struct param *p;
-	for (size_t i = 0; (p = param_at(i)) != NULL; i++)
+	for (size_t i = 0; (classes & NAMES_BUILTIN) && (p = param_at(i)) != NULL; i++)
 		dict_set(names, p->name, "", "");
-	for (size_t i = 0; i < c->service_count; i++)
+	for (size_t i = 0; (classes & NAMES_SERVICE) && i < c->service_count; i++)
 		add_derived(c->services[i], names, arena);
-	const struct usage *usage = usage_new(c, NULL, NULL, arena);
+	if (classes & NAMES_USER)
+		add_user(c, names, arena);
 	const struct dict_entry *const *entries;
-	size_t n = dict_list(c->main, DICT_BY_NAME, &entries, arena);
-	for (size_t i = 0; i < n; i++)
-		if (usage_has(usage, entries[i]->name))
-			dict_set(names, entries[i]->name, "", "");
-	n = dict_list(names, DICT_BY_NAME, &entries, arena);
+	size_t n = dict_list(names, DICT_BY_NAME, &entries, arena);
 	const char **out = arena_alloc(arena, (n + 1) * sizeof *out);
 	for (size_t i = 0; i < n; i++)
 		out[i] = entries[i]->name;
 	*list = out;
 	return n;
+}
+
+bool config_name_exists(const struct config *c, const char *name)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	if (config_default_value(c, name))
+		return true;
+	struct arena *arena = arena_new();
+	bool used = dict_get(c->main, name) && userparams_has(userparams_new(c, arena), name);
+	arena_destroy(&arena);
+	return used;
+}
+
+const char *config_set_where(const struct config *c, const char *name)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	const struct dict_entry *e = dict_get(c->main, name);
+	return e ? e->where : NULL;
 }
 
 const char *config_set_value(const struct config *c, const char *name)
@@ -65,8 +95,7 @@ static bool is_orphan(const struct config *c, const char *name)
 	const struct param_family *f = param_find(name) ? NULL : param_family_of(name, &len);
 	for (size_t i = 0; f && i < c->service_count; i++) {
 		const struct service *s = c->services[i];
-		if (s->type == SERVICE_UNIX && strlen(s->name) == len && !memcmp(s->name, name, len) &&
-		    has_family(s->command, f))
+		if (strlen(s->name) == len && !memcmp(s->name, name, len) && has_family(s, f))
 			return false;
 	}
 	return f != NULL;

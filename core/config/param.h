@@ -15,7 +15,7 @@ enum cfg_grade {
 	CFG_MISSING,   /* a function that is not there */
 	CFG_NO_EFFECT, /* it has no effect, and nothing is lost */
 	CFG_SILENT,    /* it says where documents are, and the like: nothing to tell about */
-	CFG_WEAKENS,   /* what it protects is not protected */
+	CFG_WEAKENS,   /* what it protects is not protected: no start with it */
 };
 
 struct param {
@@ -50,7 +50,8 @@ const struct param_family *param_family_of(const char *name, size_t *service_len
 /* The family whose default the parameter is; NULL: none. */
 const struct param_family *param_family_by_base(const char *base);
 
-/* What Postfix says to use in place of a name that it has given up; NULL: it has not. */
+/* What Postfix says to use in place of a name that it has given up, "": nothing; NULL: it has not given it
+ * up. */
 const char *param_successor(const char *name);
 
 /* The known name that is nearest to what somebody wrote, NULL when none is near. */

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "config/dbms.h"
 #include "config/internal.h"
 
 struct usage {
@@ -54,6 +55,18 @@ static void add_text(struct usage *u, const char *text)
 	}
 }
 
+/* dbms_each(): parameters of main.cf that the client of this name reads. */
+static void add_client(void *ctx, const struct dbms *d, const char *name)
+{
+	struct usage *u = ctx;
+	const struct dict_entry *const *list;
+	size_t len = strlen(name), n = dict_list(u->config->main, DICT_AS_SET, &list, u->arena);
+	for (size_t i = 0; i < n && !dbms_is_file(name); i++)
+		if (!strncmp(list[i]->name, name, len) && list[i]->name[len] == '_' &&
+		    dbms_knows(d, list[i]->name + len + 1))
+			add_name(u, list[i]->name);
+}
+
 /* Is the name a parameter, so that its value counts? */
 static bool is_parameter(const struct usage *u, const char *name)
 {
@@ -70,6 +83,7 @@ static void add_settings(struct usage *u, const struct dict *settings)
 		if (!is_parameter(u, list[i]->name))
 			continue;
 		add_text(u, list[i]->value);
+		dbms_each(list[i]->value, add_client, u);
 		if (strcmp(list[i]->name, "smtpd_restriction_classes") != 0)
 			continue;
 		for (const char **class = cfg_split(u->arena, list[i]->value); *class; class ++)

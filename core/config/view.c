@@ -96,6 +96,18 @@ bool view_expand(const struct cfg_view *v, bool overlay, const char *name, const
 	return expand(out, name, text, ask, &asker, why);
 }
 
+const char *config_expand(const struct cfg_view *v, struct arena *arena, const char *text)
+{
+	CHECK_MAGIC(v, VIEW_MAGIC);
+	struct buf out = BUF_INIT;
+	struct ost_why why;
+	const char *result = text;
+	if (view_expand(v, true, NULL, text, &out, &why))
+		result = arena_strdup(arena, buf_str(&out));
+	buf_free(&out);
+	return result;
+}
+
 /* Does this view's daemon read the parameter, so that the line's -o count? */
 static bool reads(const struct cfg_view *v, unsigned daemons)
 {

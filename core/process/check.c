@@ -243,14 +243,14 @@ static void check_users(const struct config *c, struct findings *findings)
 	for (size_t i = 0; i < n; i++) {
 		if (list[i]->chroot)
 			findings_add(findings, FINDING_FATAL,
-				     "master.cf: line %d: service %s: chroot needs root; say n in its "
+				     "%s: service %s: chroot needs root; say n in its "
 				     "column, or start as root",
-				     list[i]->line, list[i]->name);
+				     list[i]->where, list[i]->name);
 		if (strcmp(list[i]->command, "local") == 0)
 			findings_add(findings, FINDING_WARNING,
-				     "master.cf: line %d: service %s: started by an ordinary user, it "
+				     "%s: service %s: started by an ordinary user, it "
 				     "delivers to that user alone",
-				     list[i]->line, list[i]->name);
+				     list[i]->where, list[i]->name);
 	}
 }
 

@@ -145,8 +145,8 @@ static void plan_listener(struct planner *p, const struct service *line, unsigne
 		p->each(p->ctx, &d);
 	else
 		findings_add(p->findings, FINDING_WARNING,
-			     "master.cf: line %d: service %s: no process is started for this type",
-			     line->line, line->name);
+			     "%s: service %s: no process is started for this type",
+			     line->where, line->name);
 }
 
 static void plan_line(struct planner *p, const struct service *line, unsigned number)
@@ -157,20 +157,20 @@ static void plan_line(struct planner *p, const struct service *line, unsigned nu
 			plan_agent(p, line, number);
 		else
 			findings_add(p->findings, FINDING_FATAL,
-				     "master.cf: line %d: service %s: a transport's type must be unix",
-				     line->line, line->name);
+				     "%s: service %s: a transport's type must be unix",
+				     line->where, line->name);
 		return;
 	}
 	while (i < n && strcmp(commands[i].command, line->command) != 0)
 		i++;
 	if (i == n)
 		findings_add(p->findings, FINDING_FATAL,
-			     "master.cf: line %d: service %s: unknown command \"%s\": neither a service of "
+			     "%s: service %s: unknown command \"%s\": neither a service of "
 			     "Ostler nor a transport of modules.cf",
-			     line->line, line->name, line->command);
+			     line->where, line->name, line->command);
 	else if (commands[i].serves == SERVES_LATER)
 		findings_add(p->findings, FINDING_WARNING,
-			     "master.cf: line %d: service %s: \"%s\" is not supported: %s", line->line,
+			     "%s: service %s: \"%s\" is not supported: %s", line->where,
 			     line->name, line->command, commands[i].instead);
 	else if (strcmp(line->command, "proxymap") == 0 && line->chroot)
 		findings_add(p->findings, FINDING_WARNING,

@@ -174,8 +174,12 @@ static void expect_edit(enum edit_action action, const char *request, const char
 {
 	struct buf out = BUF_INIT;
 	struct ost_why why = { "" };
-	assert_true(edit_main_cf(before, strlen(before), action, &request, 1, &out, &why));
+	struct arena *arena = arena_new();
+	struct edit_request r;
+	assert_true(edit_requests_read(arena, action, &request, 1, &r, &why));
+	edit_main_cf(before, strlen(before), action, &r, 1, &out);
 	assert_string_equal(buf_str(&out), after);
+	arena_destroy(&arena);
 	buf_free(&out);
 }
 
@@ -196,15 +200,106 @@ static void bad_edits(void **state)
 		const char *request;
 	} cases[] = {
 		{ EDIT_SET, "a" },        { EDIT_SET, "=x" },   { EDIT_SET, "a b=1" },
-		{ EDIT_SET, "a=1\nb=2" }, { EDIT_SET, "#a=1" }, { EDIT_REMOVE, "a=1" },
-		{ EDIT_COMMENT, "a=" },
+		{ EDIT_SET, "a=1\nb=2" }, { EDIT_SET, "#a=1" }, { EDIT_REMOVE, "#a" },
+		{ EDIT_COMMENT, "a\nb" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct buf out = BUF_INIT;
+		struct arena *arena = arena_new();
+		struct edit_request r;
 		struct ost_why why;
-		assert_false(edit_main_cf("a=1\n", 4, cases[i].action, &cases[i].request, 1, &out, &why));
-		buf_free(&out);
+		assert_false(edit_requests_read(arena, cases[i].action, &cases[i].request, 1, &r, &why));
+		arena_destroy(&arena);
 	}
+}
+
+/* The last request for a name counts, and every place of a name is changed. */
+static void several_edits(void **state)
+{
+	static const char *const requests[] = { "a=1", "b=2", "a=3" };
+	static const char before[] = "a=0\nc=0\na=9\n";
+	struct arena *arena = arena_new();
+	struct buf out = BUF_INIT;
+	struct ost_why why;
+	struct edit_request r[3];
+	assert_true(edit_requests_read(arena, EDIT_SET, requests, 3, r, &why));
+	assert_true(r[0].ignored && !r[1].ignored && !r[2].ignored);
+	edit_main_cf(before, strlen(before), EDIT_SET, r, 3, &out);
+	assert_string_equal(buf_str(&out), "a = 3\nc=0\na = 3\nb = 2\n");
+	assert_int_equal(r[2].matches, 2);
+	buf_free(&out);
+	arena_destroy(&arena);
+}
+
+/* Edits master.cf and compares; after NULL: refused. */
+static void expect_master(enum edit_level level, enum edit_action action, const char *request,
+			  const char *before, const char *after)
+{
+	struct buf out = BUF_INIT;
+	struct ost_why why = { "" };
+	struct arena *arena = arena_new();
+	struct edit_master_request r;
+	bool ok = edit_master_requests_read(arena, level, action, &request, 1, &r, &why) &&
+		  edit_master_cf(before, strlen(before), level, action, &r, 1, true, &out, &why);
+	assert_int_equal(ok, after != NULL);
+	if (after)
+		assert_string_equal(buf_str(&out), after);
+	else
+		assert_string_not_equal(why.text, "");
+	arena_destroy(&arena);
+	buf_free(&out);
+}
+
+static void master_edits(void **state)
+{
+	static const char file[] = "# top\na inet n - n - - smtpd\n  -o x=1 -o y=2\n# in\n  -o z={q}\nb unix "
+				   "- - n - - pipe argv=a\n# end";
+	expect_master(EDIT_ENTRY, EDIT_COMMENT, "a/inet", "a inet n - n - - smtpd\n# c\n  -v\n",
+		      "#a inet n - n - - smtpd\n# c\n#  -v\n");
+	expect_master(EDIT_ENTRY, EDIT_REMOVE, "b/unix", file,
+		      "# top\na inet n - n - - smtpd\n  -o x=1 -o y=2\n# in\n  -o z={q}\n# end\n");
+	expect_master(EDIT_ENTRY, EDIT_SET, "c/unix=c unix - - n - - smtp -o a=b", "# x\n",
+		      "# x\nc          unix  -       -       n       -       -       smtp\n    -o a=b\n");
+	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/chroot=y", file,
+		      "# top\n# in\na          inet  n       -       y       -       -       smtpd\n"
+		      "    -o x=1\n    -o y=2\n    -o z={q}\nb unix - - n - - pipe argv=a\n# end\n");
+	expect_master(
+		EDIT_OPTION, EDIT_REMOVE, "*/*/y", "a inet n - n - - smtpd -o y=2 -o { x = 1 2 } rest\n",
+		"a          inet  n       -       n       -       -       smtpd\n    -o {x=1 2}\n    rest\n");
+	expect_master(
+		EDIT_OPTION, EDIT_SET, "a/inet/n=v", "a inet n - n - - smtpd rest\n",
+		"a          inet  n       -       n       -       -       smtpd\n    -o n=v\n    rest\n");
+	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/chroot=q", file, NULL);
+	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/nosuch=y", file, NULL);
+	expect_master(EDIT_FIELD, EDIT_SET, "a/inet/command=", file, NULL);
+	expect_master(EDIT_OPTION, EDIT_SET, "a/inet/x=1 2", file, NULL);
+	expect_master(EDIT_ENTRY, EDIT_SET, "a=x", file, NULL);
+	expect_master(EDIT_ENTRY, EDIT_SET, "a/inet=a inet n", file, NULL);
+}
+
+static void master_lines(void **state)
+{
+	static const char *const bad[] = { "",
+					   "a inet n - - - -",
+					   "a inet q - - - - smtpd",
+					   "a tcp n - - - - smtpd",
+					   "a inet n - - 5x - smtpd",
+					   "a inet n - - - 5? smtpd",
+					   "{a b} inet n - - - - smtpd" };
+	struct arena *arena = arena_new();
+	struct master_entry e;
+	struct ost_why why;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(master_entry_read(arena, bad[i], &e, &why));
+	assert_true(
+		master_entry_read(arena, "a inet n y n 5? 0 smtpd -vo a=b -oc=d -D {x y} -o e=f", &e, &why));
+	assert_int_equal(e.options, 6);
+	assert_int_equal(e.count, 9);
+	assert_string_equal(e.words[6], "x y");
+	assert_null(e.warning);
+	assert_true(master_entry_read(arena, "a inet n y n 5? 0 smtpd -o { a = b", &e, &why));
+	assert_non_null(e.warning);
+	assert_string_equal(e.words[1], "a=b");
+	arena_destroy(&arena);
 }
 
 int main(void)
@@ -214,7 +309,8 @@ int main(void)
 		cmocka_unit_test(lists),         cmocka_unit_test(values),
 		cmocka_unit_test(value_bounds),  cmocka_unit_test(nearest_names),
 		cmocka_unit_test(dictionary),    cmocka_unit_test(edits),
-		cmocka_unit_test(bad_edits),
+		cmocka_unit_test(bad_edits),     cmocka_unit_test(several_edits),
+		cmocka_unit_test(master_edits),  cmocka_unit_test(master_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "config/param.h"
+#include "config/support.h"
 #include "config/value.h"
 
 /* Both tables are sorted and have no name in common: the searches rely on it. */
@@ -76,6 +77,26 @@ static void successors(void **state)
 	assert_null(param_successor("virtual_alias_maps"));
 }
 
+/* Whatever has no effect says why, and every reason is for a name that there is. */
+static void reasons(void **state)
+{
+	const struct param *p;
+	const char *pattern;
+	for (size_t i = 0; (p = param_at(i)) != NULL; i++)
+		if (p->grade == CFG_NO_EFFECT && !support_reason(p->name))
+			fail_msg("%s: no reason in reasons.def", p->name);
+	for (unsigned n = 0; (pattern = support_pattern(n)) != NULL; n++) {
+		bool fits = false;
+		for (size_t i = 0; !fits && (p = param_at(i)) != NULL; i++)
+			fits = support_fits(pattern, p->name);
+		if (!fits)
+			fail_msg("%s: there is no such parameter", pattern);
+	}
+	assert_true(support_harmless("smtpd_tls_security_level", "may"));
+	assert_false(support_harmless("smtpd_tls_security_level", "ma"));
+	assert_false(support_harmless("header_checks", "may"));
+}
+
 static void daemons(void **state)
 {
 	assert_int_equal(daemon_bit("smtpd"), BY_SMTPD);
@@ -93,6 +114,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorted),   cmocka_unit_test(numbers),    cmocka_unit_test(complete),
 		cmocka_unit_test(families), cmocka_unit_test(successors), cmocka_unit_test(daemons),
+		cmocka_unit_test(reasons),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
