@@ -7,12 +7,13 @@
 #include "ostler/host.h"
 #include "tests/contract/index.h"
 #include "tests/contract/table.h"
+#include "tests/support/database.h"
 #include "tests/support/fixture.h"
 #include "tests/support/peer.h"
 
 static struct fixture fix;
 static char hash_path[128], hash_spec[160], texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160],
-	broken_hash[160], tcp_spec[64], socketmap_spec[64];
+	broken_hash[160], sqlite_path[128], sqlite_spec[160], tcp_spec[64], socketmap_spec[64];
 static struct peer *tcp_server, *socketmap_server;
 
 static const struct ost_table_ops *find(const char *type)
@@ -50,6 +51,27 @@ static void change_cidr(void)
 	fixture_file(&fix, "networks", "2001:db8::/32 doc\n");
 }
 
+#ifdef HAVE_DATABASE
+static void change_sqlite(void)
+{
+	database_run(sqlite_path, "DELETE FROM t; INSERT INTO t VALUES ('other', 'changed')");
+}
+
+static void make_database(void)
+{
+	char lines[300];
+	snprintf(sqlite_path, sizeof sqlite_path, "%s/database", fix.dir);
+	database_run(sqlite_path, "CREATE TABLE t (k TEXT, v TEXT); INSERT INTO t VALUES ('known', 'of the database')");
+	snprintf(lines, sizeof lines, "dbpath = %s\nquery = SELECT v FROM t WHERE k = '%%s'\n", sqlite_path);
+	snprintf(sqlite_spec, sizeof sqlite_spec, "sqlite:%s", fixture_file(&fix, "database.cf", lines));
+}
+#else
+static void (*const change_sqlite)(void) = NULL;
+static void make_database(void)
+{
+}
+#endif
+
 /* The files behind the specs. */
 static void make_files(void)
 {
@@ -64,6 +86,7 @@ static void make_files(void)
 	snprintf(cidr_spec, sizeof cidr_spec, "cidr:%s", fixture_file(&fix, "networks", "192.0.2.0/24 net\n"));
 	fixture_file(&fix, "rubbish.db", "this is no index, and too short for one");
 	snprintf(broken_hash, sizeof broken_hash, "hash:%s/rubbish", fix.dir);
+	make_database();
 }
 
 /* The servers behind the specs. */
@@ -96,6 +119,8 @@ int main(void)
 		  .changed_key = "2001:db8::1", .changed_value = "doc" },
 		{ .type = "tcp", .spec = tcp_spec, .key = "known", .value = "1", .broken = "tcp:nowhere" },
 		{ .type = "socketmap", .spec = socketmap_spec, .key = "known", .value = "1", .broken = "socketmap:nowhere:map" },
+		{ .type = "sqlite", .spec = sqlite_spec, .key = "known", .value = "of the database", .broken = "sqlite:/nonexistent/file",
+		  .change = change_sqlite, .changed_key = "other", .changed_value = "changed" },
 		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];
