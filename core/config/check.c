@@ -240,7 +240,7 @@ static void check_names(const struct dict *settings, const struct usage *usage,
 				     e->where, e->name, near);
 		else
 			findings_add(findings, FINDING_WARNING, "%s: %s: unused parameter: %s=%s", e->where,
-				     e->name, e->name, e->value);
+				     e->name, e->name, strstr(e->name, "pass") ? "(not shown)" : e->value);
 	}
 }
 

@@ -86,17 +86,25 @@ void mod_files_each(struct mod_instance *in, void (*each)(void *ctx, const char 
 	pthread_mutex_unlock(&in->files_lock);
 }
 
+/* The file's state, without opening it where that can be: to close a file gives up the locks that a library may have on it. */
+static bool look_at(const char *path, struct stat *st)
+{
+	int fd;
+	if (stat(path, st) == 0 && S_ISREG(st->st_mode))
+		return true;
+	if (!open_regular(path, &fd, st, NULL))
+		return false;
+	close(fd);
+	return true;
+}
+
 bool mod_files_changed(struct mod_instance *in)
 {
 	bool changed = false;
 	pthread_mutex_lock(&in->files_lock);
 	for (const struct watched *w = in->files; w && !changed; w = w->next) {
 		struct stat st;
-		int fd;
-		bool there = open_regular(w->path, &fd, &st, NULL);
-		changed = there ? !same_state(w, &st) : !w->missing;
-		if (there)
-			close(fd);
+		changed = look_at(w->path, &st) ? !same_state(w, &st) : !w->missing;
 	}
 	pthread_mutex_unlock(&in->files_lock);
 	return changed;

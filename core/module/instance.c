@@ -30,43 +30,129 @@ static const char *from_view(void *ctx, struct arena *a, const char *name)
 	return in->view ? cfg_lookup(in->view, name) : NULL;
 }
 
+static const struct mod_listener *listener; /* of a process that checks: it has one thread */
+
+void mod_listen(const struct mod_listener *l)
+{
+	listener = l;
+}
+
 /* Parameters of a table whose name is no path: NAME_parameter in main.cf. */
 static const char *from_view_by_name(void *ctx, struct arena *a, const char *name)
 {
 	const struct mod_instance *in = ctx;
-	return in->view ? cfg_lookup(in->view, arena_printf(a, "%s_%s", in->name, name)) : NULL;
+	const char *full = arena_printf(a, "%s_%s", in->name, name);
+	if (listener)
+		listener->asked(listener->ctx, full);
+	return in->view ? cfg_lookup(in->view, full) : NULL;
 }
 
+/* ---- a table's own file ---------------------------------------------------------------------------------------- */
+
 struct cf_file {
+	const char *path;
 	char *text;
 	size_t len;
+	const char *name; /* which was asked for last */
+	int line;         /* of its value; 0: it is not set */
 };
+
+struct cf_line {
+	const char *name, *value; /* name is not terminated */
+	size_t nlen;
+	int line;
+};
+
+static void odd(const char *path, int line, const char *what, const char *name, size_t len)
+{
+	char text[600];
+	snprintf(text, sizeof text, "%s, line %d: %s%.*s", path, line, what, (int)(len < 100 ? len : 100), name);
+	if (listener)
+		listener->odd(listener->ctx, text);
+	else
+		log_warning("%s", text);
+}
+
+/* The next `name = value`; what is none is told, without its text: it may hold a password. */
+static bool next_setting(struct lines *lines, const char *path, bool tell, struct cf_line *out)
+{
+	struct logical_line line;
+	while (lines_next(lines, &line)) {
+		size_t len = strcspn(line.text, " \t=");
+		const char *at = line.text + len + strspn(line.text + len, " \t");
+		if (!line.orphan && *at == '=' && len > 0) {
+			at++;
+			*out = (struct cf_line){ line.text, at + strspn(at, " \t"), len, line.line };
+			return true;
+		}
+		if (tell)
+			odd(path, line.line,
+			    line.orphan ? "a line that starts with white space continues nothing"
+					: "missing '=' after attribute name",
+			    "", 0);
+	}
+	return false;
+}
+
+static bool is_called(const struct cf_line *l, const char *name)
+{
+	return strlen(name) == l->nlen && strncmp(l->name, name, l->nlen) == 0;
+}
 
 /* The last `name = value` of a table's own file wins; $ has no meaning there. */
 static const char *from_cf_file(void *ctx, struct arena *a, const char *name)
 {
-	const struct cf_file *file = ctx;
+	struct cf_file *file = ctx;
 	const char *value = NULL;
 	struct lines lines;
-	struct logical_line line;
+	struct cf_line l;
+	file->name = name;
+	file->line = 0;
 	lines_open(&lines, file->text, file->len);
-	while (lines_next(&lines, &line)) {
-		size_t len = strcspn(line.text, " \t=");
-		const char *at = line.text + len + strspn(line.text + len, " \t");
-		if (line.orphan || *at != '=' || len != strlen(name) || strncmp(line.text, name, len) != 0)
+	while (next_setting(&lines, file->path, false, &l)) {
+		if (!is_called(&l, name))
 			continue;
-		at++;
-		value = arena_strdup(a, at + strspn(at, " \t"));
+		value = arena_strdup(a, l.value);
+		file->line = l.line;
 	}
 	lines_close(&lines);
 	return value;
+}
+
+/* Names that the table does not know, and lines that are none of its parameters. */
+static void tell_unknown(const struct ost_param *params, const struct cf_file *file)
+{
+	struct lines lines;
+	struct cf_line l;
+	lines_open(&lines, file->text, file->len);
+	while (next_setting(&lines, file->path, true, &l)) {
+		const struct ost_param *p = params;
+		while (p && p->name && !is_called(&l, p->name))
+			p++;
+		if (!p || !p->name)
+			odd(file->path, l.line, "unused parameter: ", l.name, l.nlen);
+	}
+	lines_close(&lines);
+}
+
+/* What is wrong with one parameter is told with its line. */
+static void tell_place(const struct cf_file *file, const char *text, struct ost_why *why)
+{
+	static const char start[] = "parameter ";
+	size_t len = file->name ? strlen(file->name) : 0;
+	bool its = file->name && strncmp(text, start, sizeof start - 1) == 0 && strncmp(text + sizeof start - 1, file->name, len) == 0;
+	if (its && file->line > 0)
+		why_set(why, "%s, line %d: %s", file->path, file->line, text);
+	else
+		why_set(why, "%s: %s", file->path, text);
 }
 
 /* A table's own file holds passwords: it is read by the core, with the same care as an index. */
 static const void *config_from_file(struct mod_instance *in, struct ost_why *why)
 {
 	enum { CF_FILE_BYTES = 1 << 20 };
-	struct cf_file file = { 0 };
+	struct cf_file file = { .path = in->name };
+	struct ost_why inner = { "" };
 	int fd = mod_host.file_open(&in->handle, in->name, "", why);
 	if (fd < 0)
 		return NULL;
@@ -76,7 +162,10 @@ static const void *config_from_file(struct mod_instance *in, struct ost_why *why
 		why_errno(why, "read %s", in->name);
 		return NULL;
 	}
-	const void *config = params_fill(in->provider->ops, in->view, from_cf_file, &file, in->arena, why);
+	tell_unknown(in->provider->ops->params, &file);
+	const void *config = params_fill(in->provider->ops, in->view, from_cf_file, &file, in->arena, &inner);
+	if (!config)
+		tell_place(&file, inner.text, why);
 	free(file.text);
 	return config;
 }

@@ -103,4 +103,13 @@ void mod_page_calls(const void *page, void (*each)(void *ctx, const struct mod_c
 
 extern const struct ost_host mod_host; /* what load() gets */
 
+/* For `ostler check`: who opens instances hears what is odd in tables' own files, which else is logged, and which parameters
+ * of main.cf were asked for by the names of tables (NAME_hosts). NULL: nobody. From one thread. */
+struct mod_listener {
+	void (*odd)(void *ctx, const char *text);
+	void (*asked)(void *ctx, const char *name);
+	void *ctx;
+};
+void mod_listen(const struct mod_listener *); /* must stay */
+
 #endif

@@ -97,16 +97,45 @@ static void tell_all(struct worker *w, const struct findings *findings)
 }
 
 /* Names in main.cf and master.cf that neither the core nor a module knows. */
-static void check_names(struct worker *w)
+static void check_names(struct worker *w, struct dict *names)
 {
-	struct arena *arena = arena_new();
-	struct dict *names = dict_new(arena);
 	struct findings *findings = findings_new();
 	mod_survey(note_parameters, names);
 	config_check_names(w->config, is_noted, names, findings);
 	tell_all(w, findings);
 	findings_destroy(&findings);
-	arena_destroy(&arena);
+}
+
+/* ---- tables ---- */
+
+struct opening { /* while the tables are opened */
+	struct worker *worker;
+	struct arena *arena;
+	struct dict *names; /* that tables have asked for */
+};
+
+static void tell_odd(void *ctx, const char *text)
+{
+	const struct opening *o = ctx;
+	tell(o->worker, FINDING_WARNING, text);
+}
+
+static void note_asked(void *ctx, const char *name)
+{
+	const struct opening *o = ctx;
+	dict_set(o->names, name, "", "");
+}
+
+static void check_tables_and_names(struct worker *w)
+{
+	struct opening o = { .worker = w, .arena = arena_new() };
+	const struct mod_listener listener = { .odd = tell_odd, .asked = note_asked, .ctx = &o };
+	o.names = dict_new(o.arena);
+	mod_listen(&listener);
+	check_maps(w->config, tell, w);
+	mod_listen(NULL);
+	check_names(w, o.names);
+	arena_destroy(&o.arena);
 }
 
 /* What the roles themselves would not start with. */
@@ -124,8 +153,7 @@ static bool check_prepare(struct worker *w, struct ost_why *why)
 {
 	(void)why;
 	mod_survey(tell_module, w);
-	check_names(w);
-	check_maps(w->config, tell, w);
+	check_tables_and_names(w);
 	mod_survey(check_safe_tables, w);
 	check_roles(w);
 	return true;

@@ -8,12 +8,13 @@
 #include "ostler/host.h"
 #include "tests/contract/index.h"
 #include "tests/contract/table.h"
+#include "tests/support/database.h"
 #include "tests/support/fixture.h"
 #include "tests/support/peer.h"
 
 static struct fixture fix;
 static char texthash_spec[160], regexp_spec[160], pcre_spec[160], cidr_spec[160], tcp_spec[64], socketmap_spec[64], union_spec[200],
-	pipe_spec[200], debug_spec[200], cache_spec[200];
+	pipe_spec[200], debug_spec[200], cache_spec[200], sqlite_path[128], sqlite_spec[160];
 static struct peer *tcp_server, *socketmap_server;
 
 /* Types with an index file, each beside a text of its own. */
@@ -95,6 +96,27 @@ static void change_cidr(void)
 	fixture_file(&fix, "networks", "2001:db8::/32 doc\n");
 }
 
+#ifdef HAVE_DATABASE
+static void change_sqlite(void)
+{
+	database_run(sqlite_path, "DELETE FROM t; INSERT INTO t VALUES ('other', 'changed')");
+}
+
+static void make_database(void)
+{
+	char lines[300];
+	snprintf(sqlite_path, sizeof sqlite_path, "%s/database", fix.dir);
+	database_run(sqlite_path, "CREATE TABLE t (k TEXT, v TEXT); INSERT INTO t VALUES ('known', 'of the database')");
+	snprintf(lines, sizeof lines, "dbpath = %s\nquery = SELECT v FROM t WHERE k = '%%s'\n", sqlite_path);
+	snprintf(sqlite_spec, sizeof sqlite_spec, "sqlite:%s", fixture_file(&fix, "database.cf", lines));
+}
+#else
+static void (*const change_sqlite)(void) = NULL;
+static void make_database(void)
+{
+}
+#endif
+
 /* The files behind the specs. */
 static void make_files(void)
 {
@@ -106,6 +128,7 @@ static void make_files(void)
 	snprintf(pipe_spec, sizeof pipe_spec, "pipemap:{texthash:%s,inline:{a=1,{two words=2}}}", fixture_file(&fix, "pipe", "known a\n"));
 	snprintf(debug_spec, sizeof debug_spec, "debug:texthash:%s", fixture_file(&fix, "debug", "known 1\n"));
 	snprintf(cache_spec, sizeof cache_spec, "cache:{ttl=1h,negative=1h}:texthash:%s", fixture_file(&fix, "cached", "known 1\n"));
+	make_database();
 	setenv("known", "1", 1);
 }
 
@@ -190,6 +213,8 @@ int main(void)
 		{ .type = "cache", .spec = cache_spec, .key = "known", .value = "1", .broken = "cache:{size=0}:static:a",
 		  .change = change_cached, .changed_key = "other", .changed_value = "two words" },
 		{ .type = "environ", .spec = "environ:x", .key = "known", .value = "1", .broken = "environ:" },
+		{ .type = "sqlite", .spec = sqlite_spec, .key = "known", .value = "of the database", .broken = "sqlite:/nonexistent/file",
+		  .change = change_sqlite, .changed_key = "other", .changed_value = "changed" },
 		{ .type = "unix", .spec = "unix:group.byname", .key = "root", .value = "root:x:0:", .broken = "unix:nothing" },
 	};
 	static struct CMUnitTest tests[CONTRACT_TESTS];

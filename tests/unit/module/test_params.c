@@ -96,6 +96,66 @@ static void a_table_has_its_own_file(void **state)
 	fixture_close(&fix);
 }
 
+static void what_is_odd_in_it_has_a_line(void **state)
+{
+	(void)state;
+	char table[300];
+	static const char *const told[] = {
+		"own.cf, line 3: unused parameter: wopen_wrod",
+		"own.cf, line 4: missing '=' after attribute name",
+	};
+	start("");
+	fixture_log(&fix);
+	snprintf(table, sizeof table, "wopencf:%s",
+		 fixture_file(&fix, "own.cf", "# a comment\nwopen_word = own\nwopen_wrod = hidden\nhidden word\n"));
+	expect(table, "own|-|at |5|120000000|1000|0|0");
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		assert_true(fixture_logged(&fix, told[i]));
+	assert_false(fixture_logged(&fix, "hidden"));
+	snprintf(table, sizeof table, "wopencf:%s",
+		 fixture_file(&fix, "bad.cf", "wopen_word = w\n\nwopen_number = 11\n"));
+	expect_failure(table, "bad.cf, line 3: parameter wopen_number: value 11 is too large");
+	snprintf(table, sizeof table, "wopencf:%s", fixture_file(&fix, "no.cf", "wopen_number = 2\n"));
+	expect_failure(table, "no.cf: parameter wopen_word is required");
+	fixture_close(&fix);
+}
+
+struct heard {
+	int odd, asked;
+	char last[100];
+};
+
+static void hear_odd(void *ctx, const char *text)
+{
+	struct heard *h = ctx;
+	h->odd++;
+	snprintf(h->last, sizeof h->last, "%s", strrchr(text, '/'));
+}
+
+static void hear_asked(void *ctx, const char *name)
+{
+	struct heard *h = ctx;
+	h->asked += strcmp(name, "here_wopen_word") == 0;
+}
+
+static void who_checks_hears_of_it(void **state)
+{
+	(void)state;
+	char table[300];
+	struct heard heard = { 0 };
+	const struct mod_listener listener = { .odd = hear_odd, .asked = hear_asked, .ctx = &heard };
+	start("here_wopen_word = mine\n");
+	mod_listen(&listener);
+	snprintf(table, sizeof table, "wopencf:%s", fixture_file(&fix, "own.cf", "wopen_word = own\nx = y\n"));
+	expect(table, "own|-|at |5|120000000|1000|0|0");
+	expect("wopencf:here", "mine|-|at |5|120000000|1000|0|0");
+	mod_listen(NULL);
+	assert_int_equal(heard.odd, 1);
+	assert_string_equal(heard.last, "/own.cf, line 2: unused parameter: x");
+	assert_int_equal(heard.asked, 1);
+	fixture_close(&fix);
+}
+
 static void or_its_parameters_are_in_main_cf_by_its_name(void **state)
 {
 	(void)state;
@@ -111,6 +171,8 @@ int main(void)
 		cmocka_unit_test(main_cf_sets_them),
 		cmocka_unit_test(bad_values_are_named),
 		cmocka_unit_test(a_table_has_its_own_file),
+		cmocka_unit_test(what_is_odd_in_it_has_a_line),
+		cmocka_unit_test(who_checks_hears_of_it),
 		cmocka_unit_test(or_its_parameters_are_in_main_cf_by_its_name),
 	};
 	return cmocka_run_group_tests_name("params", tests, NULL, NULL);

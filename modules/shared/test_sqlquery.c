@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Templates and SQL queries: what is bound, what is refused, what is expanded, for which keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "shared/sqlquery.h"
+#include "shared/sqlserver.h"
+#include "shared/utf8.h"
+
+static bool set_why(struct ost_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool set_why(struct ost_why *why, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why->text, sizeof why->text, fmt, ap);
+	va_end(ap);
+	return false;
+}
+static const struct ost_host host = { .size = sizeof host, .why = set_why };
+
+/* ---- queries ------------------------------------------------------------------------------------------------------------ */
+
+static void keys_become_parameters(void **state)
+{
+	(void)state;
+	static const struct {
+		enum sql_dialect dialect;
+		const char *text, *bound, *params; /* the parameters' templates, joined by '|' */
+		bool escapable;
+	} cases[] = {
+		{ SQL_PGSQL, "SELECT a FROM t WHERE k = '%s'", "SELECT a FROM t WHERE k = $1", "%s", true },
+		{ SQL_MYSQL, "SELECT a FROM t WHERE k = '%s'", "SELECT a FROM t WHERE k = ?", "%s", true },
+		{ SQL_SQLITE, "SELECT a FROM t WHERE k = '%s' OR k = '@%d'",
+		  "SELECT a FROM t WHERE k = ?1 OR k = ?2", "%s|@%d", false },
+		{ SQL_PGSQL, "WHERE k = '%u' || '@' || 'it''s %d%%'", "WHERE k = $1 || '@' || $2",
+		  "%u|it's %d%%", true },
+		{ SQL_PGSQL, "WHERE k LIKE 'a%%' AND n = %s", "WHERE k LIKE 'a%' AND n = $1", "%s", false },
+		{ SQL_PGSQL, "WHERE k = E'%s' AND l = E'\\'' -- 5%%", "WHERE k = $1 AND l = E'\\'' -- 5%",
+		  "%s", false },
+		{ SQL_PGSQL, "SELECT $x$ '%% $x$, \"c%%\" FROM t WHERE k = '%s'",
+		  "SELECT $x$ '% $x$, \"c%\" FROM t WHERE k = $1", "%s", true },
+		{ SQL_MYSQL, "WHERE k = \"%s\" /* it's */", "WHERE k = ? /* it's */", "%s", false },
+		{ SQL_MYSQL, "SELECT `it's`, 'it\\'s' FROM t WHERE k = '%s' # '",
+		  "SELECT `it's`, 'it\\'s' FROM t WHERE k = ? # '", "%s", true },
+		{ SQL_MYSQL, "SELECT '?' FROM t WHERE k = '%s' AND l = ?", NULL, "%s", true },
+		{ SQL_MYSQL, "WHERE k = '\\\\%s'", NULL, "", true },
+		{ SQL_MYSQL, "WHERE k = _utf8mb4'%s'", NULL, "", true },
+		{ SQL_SQLITE, "SELECT [it's] FROM t WHERE k = \"%s\"", "SELECT [it's] FROM t WHERE k = ?1",
+		  "%s", false },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ost_why why = { "" };
+		char params[200] = "";
+		struct sql_query *q = sql_query_compile(&host, cases[i].text, cases[i].dialect, &why);
+		if (!q)
+			fail_msg("%s: %s", cases[i].text, why.text);
+		for (size_t k = 0; k < q->count; k++)
+			snprintf(params + strlen(params), sizeof params - strlen(params), "%s%s",
+				 k ? "|" : "", q->param[k]);
+		assert_true(!q->bound == !cases[i].bound);
+		if (q->bound)
+			assert_string_equal(q->bound, cases[i].bound);
+		assert_string_equal(params, cases[i].params);
+		assert_int_equal(q->escapable, cases[i].escapable);
+		assert_string_equal(q->text, cases[i].text);
+		sql_query_free(q);
+	}
+}
+
+static void a_key_is_no_piece_of_sql(void **state)
+{
+	(void)state;
+	static const struct {
+		enum sql_dialect dialect;
+		const char *text, *why;
+	} cases[] = {
+		{ SQL_PGSQL, "SELECT \"%s\" FROM t", "query: the key cannot stand in a name: \"%s\"" },
+		{ SQL_MYSQL, "SELECT `%d` FROM t", "query: the key cannot stand in a name: `%d`" },
+		{ SQL_SQLITE, "SELECT [%d] FROM t", "query: the key cannot stand in a name: [%d]" },
+		{ SQL_PGSQL, "SELECT 1 -- %s", "query: the key cannot stand in a comment: -- %s" },
+		{ SQL_MYSQL, "SELECT 1 /*! %s */", "query: the key cannot stand in a comment: /*! %s */" },
+		{ SQL_MYSQL, "SELECT 1 # %s", "query: the key cannot stand in a comment: # %s" },
+		{ SQL_PGSQL, "SELECT $a$%s$a$", "query: the key cannot stand in a quoted text: $a$%s$a$" },
+		{ SQL_PGSQL, "SELECT E'\\n%s'",
+		  "query: the key cannot be bound or escaped where it stands: SELECT E'\\n%s'" },
+		{ SQL_PGSQL, "SELECT U&'%s'",
+		  "query: the key cannot be bound or escaped where it stands: SELECT U&'%s'" },
+		{ SQL_SQLITE, "SELECT x'%s'",
+		  "query: the key cannot be bound or escaped where it stands: SELECT x'%s'" },
+		{ SQL_MYSQL, "SELECT \"\\\\%s\"",
+		  "query: the key cannot be bound or escaped where it stands: SELECT \"\\\\%s\"" },
+		{ SQL_PGSQL, "SELECT '%s", "query: no end of what starts at: '%s" },
+		{ SQL_PGSQL, "SELECT /* %s", "query: no end of what starts at: /* %s" },
+		{ SQL_PGSQL, "SELECT '%x'", "Invalid query template: SELECT '%x'" },
+		{ SQL_PGSQL, "SELECT %", "Invalid query template: SELECT %" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ost_why why = { "" };
+		assert_null(sql_query_compile(&host, cases[i].text, cases[i].dialect, &why));
+		assert_string_equal(why.text, cases[i].why);
+	}
+}
+
+static void too_many_parameters_are_refused(void **state)
+{
+	(void)state;
+	char text[40 * 8] = "";
+	struct ost_why why = { "" };
+	for (int i = 0; i < SQL_PARAMS_MAX + 1; i++)
+		memcpy(text + 5 * i, "'%s' ", 6);
+	assert_null(sql_query_compile(&host, text, SQL_MYSQL, &why));
+	assert_string_equal(why.text, "query: the key stands in more than 32 places");
+}
+
+/* ---- templates ------------------------------------------------------------------------------------------------------------ */
+
+static const char *expand(const char *template, enum template_kind kind, const char *key, const char *value)
+{
+	static char text[300]; /* one test program, one thread */
+	struct template_needs needs = { 0 };
+	struct template_parts k, v;
+	struct bytes out = { 0 };
+	struct ost_why why;
+	assert_true(template_scan(&host, template, kind, &needs, NULL, &why));
+	template_split(&k, key, strlen(key));
+	if (value)
+		template_split(&v, value, strlen(value));
+	if (!template_fits_key(&needs, &k) || (value && !template_fits_value(&needs, &v)))
+		return NULL;
+	template_expand(template, strlen(template), &k, value ? &v : NULL, NULL, NULL, &out);
+	snprintf(text, sizeof text, "%s", out.data ? out.data : "");
+	bytes_free(&out);
+	return text;
+}
+
+static void templates_expand(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *template, *key, *value, *result; /* result NULL: is not asked, or skipped */
+	} cases[] = {
+		{ "%s %u %d %%", "joe@example.com", NULL, "joe@example.com joe example.com %" },
+		{ "%u", "joe", NULL, "joe" },
+		{ "%u", "@example.com", NULL, NULL },
+		{ "%d", "joe", NULL, NULL },
+		{ "%d", "joe@", NULL, NULL },
+		{ "%u %d", "a@b@c.org", NULL, "a@b c.org" },
+		{ "%3.%2.%1", "joe@mail.example.com", NULL, "mail.example.com" },
+		{ "%2", "joe@com", NULL, NULL },
+		{ "%2", "joe@a..com.", NULL, "a" },
+		{ "%9", "j@1.2.3.4.5.6.7.8.9.10", NULL, "2" },
+		{ "%1", "example.com", NULL, NULL },
+		{ "%s", "", NULL, NULL },
+		{ "smtp:[%s]", "k", "host", "smtp:[host]" },
+		{ "%u<%U", "key@kd", "val@vd", "val<key" },
+		{ "%d %D %S %1", "key@a.kd", "val@vd", "vd a.kd key@a.kd kd" },
+		{ "%d", "key@kd", "plain", NULL },
+		{ "%u", "key@kd", "@vd", NULL },
+		{ "%D", "key", "val", NULL },
+		{ "fixed", "key", "val", "fixed" },
+		{ "%s", "key", "", NULL },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *got = expand(cases[i].template, cases[i].value ? TEMPLATE_RESULT : TEMPLATE_QUERY,
+					 cases[i].key, cases[i].value);
+		if (!got != !cases[i].result || (got && strcmp(got, cases[i].result) != 0))
+			fail_msg("%s of %s: %s", cases[i].template, cases[i].key, got ? got : "(none)");
+	}
+}
+
+static void utf8_is_told_from_other_bytes(void **state)
+{
+	(void)state;
+	static const char *const good[] = {
+		"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x93\xac", "\xef\xbf\xbf", "\xf4\x8f\xbf\xbf"
+	};
+	static const char *const bad[] = { "\x80",
+					   "\xc0\xaf",
+					   "\xc1\xbf",
+					   "\xe0\x80\xaf",
+					   "\xed\xa0\x80",
+					   "\xf0\x80\x80\x80",
+					   "\xf4\x90\x80\x80",
+					   "\xf5\x80\x80\x80",
+					   "\xff",
+					   "\xc3",
+					   "\xe2\x82",
+					   "a\xe2\x28\xa1" };
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(utf8_well_formed(good[i], strlen(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(utf8_well_formed(bad[i], strlen(bad[i])));
+}
+
+/* ---- servers -------------------------------------------------------------------------------------------------------------- */
+
+static void hosts_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *word, *name, *host, *port;
+		bool local, uri;
+	} cases[] = {
+		{ "unix:/run/db", "unix:/run/db", "/run/db", NULL, true, false },
+		{ "/run/db", "/run/db", "/run/db", NULL, true, false },
+		{ "inet:db.test:5433", "inet:db.test:5433", "db.test", "5433", false, false },
+		{ "db.test", "db.test", "db.test", NULL, false, false },
+		{ "[::1]:99", "[::1]:99", "::1", "99", false, false },
+		{ "inet:[2001:db8::1]", "inet:[2001:db8::1]", "2001:db8::1", NULL, false, false },
+		{ "::1", "::1", "::1", NULL, false, false },
+		{ "postgresql://u:secret@db.test:1/x?password=secret", "postgresql://db.test:1/x", NULL, NULL,
+		  false, true },
+		{ "postgres://u:p@ss@/x", "postgres:///x", NULL, NULL, false, true },
+	};
+	char text[600] = "";
+	struct sql_servers servers;
+	struct ost_why why;
+	enum { N = sizeof cases / sizeof *cases };
+	for (size_t i = 0; i < N; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i % 2 ? ", " : " ",
+			 cases[i].word);
+	assert_true(sql_servers_parse(&host, text, &servers, &why));
+	assert_int_equal(servers.count, N);
+	for (size_t i = 0; i < N; i++) {
+		const struct sql_server *s = &servers.list[i];
+		assert_string_equal(s->name, cases[i].name);
+		assert_string_equal(s->host ? s->host : "", cases[i].host ? cases[i].host : "");
+		assert_string_equal(s->port ? s->port : "", cases[i].port ? cases[i].port : "");
+		assert_int_equal(s->local, cases[i].local);
+		assert_int_equal(s->uri, cases[i].uri);
+	}
+	sql_servers_free(&servers);
+	assert_true(sql_servers_parse(&host, " ,", &servers, &why));
+	assert_int_equal(servers.count, 1);
+	assert_string_equal(servers.list[0].host, "localhost");
+	sql_servers_free(&servers);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_become_parameters),          cmocka_unit_test(a_key_is_no_piece_of_sql),
+		cmocka_unit_test(too_many_parameters_are_refused), cmocka_unit_test(templates_expand),
+		cmocka_unit_test(utf8_is_told_from_other_bytes),   cmocka_unit_test(hosts_are_read),
+	};
+	return cmocka_run_group_tests_name("sqlquery", tests, NULL, NULL);
+}
