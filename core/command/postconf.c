@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "command/command.h"
 
+enum { ORIGIN = 256 }; /* an option without a letter */
+
 static const char usage[] =
 	"usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c "
 	"config_dir] "
@@ -304,7 +306,7 @@ static bool *flag_of(struct postconf *p, int letter)
 		bool *flag;
 	} flags[] = { { 'd', &p->defaults }, { 'n', &p->set_only }, { 'x', &p->expanded },
 		      { 'f', &p->fold },     { 'h', &p->no_names }, { 'H', &p->no_values },
-		      { 'q', &p->quiet },    { 'j', &p->json },     { 'O', &p->origin } };
+		      { 'q', &p->quiet },    { 'j', &p->json },     { ORIGIN, &p->origin } };
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (flags[i].letter == letter)
 			return flags[i].flag;
@@ -361,7 +363,7 @@ static bool take_option(struct postconf *p, int letter, const char *argument)
 static bool take_options(struct postconf *p, int argc, char **argv)
 {
 	static const struct option words[] = { { "json", no_argument, NULL, 'j' },
-					       { "origin", no_argument, NULL, 'O' },
+					       { "origin", no_argument, NULL, ORIGIN },
 					       { NULL, 0, NULL, 0 } };
 	char given[64] = "";
 	size_t n = 0;
@@ -370,7 +372,7 @@ static bool take_options(struct postconf *p, int argc, char **argv)
 	while ((letter = getopt_long(argc, argv, "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#", words, NULL)) != -1) {
 		if (!take_option(p, letter, optarg))
 			return false;
-		if (!strchr(given, letter) && n + 1 < sizeof given)
+		if (letter != ORIGIN && !strchr(given, letter) && n + 1 < sizeof given)
 			given[n++] = (char)letter;
 	}
 	return check_options(p, given);

@@ -75,7 +75,7 @@ static void lines_are_keys_and_values(void **state)
 static void keys_may_be_quoted(void **state)
 {
 	(void)state;
-	expect("quoted \"key\" \\", "v");
+	expect("\"quoted \\\"key\\\" \\\\\"", "v"); /* and keep their quotes, as in Postfix */
 	expect("empty\"quotes\"inside", "z");
 	expect("no end x", NULL);
 }
