@@ -5,8 +5,8 @@
  *
  * Every 100 ms a line on standard output, and one with the sums at the end, of `name=number` words: answers
  * that were right, that were "try again", that were wrong, and the longest time that one took in that while,
- * in microseconds. A value that is left out means "not found". Who gets "try again" waits a moment, as a
- * session would. */
+ * in microseconds. A value that is left out means "not found". SIGTERM ends it before its time. Who gets "try
+ * again" waits a moment, as a session would. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,6 +35,13 @@ static size_t count;
 static struct table *table;
 static atomic_bool finish;
 static _Atomic uint64_t good, later, wrong, worst;
+static volatile sig_atomic_t stop;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stop = 1;
+}
 
 static void note_time(uint64_t us)
 {
@@ -99,7 +106,7 @@ static void watch(int64_t seconds)
 {
 	int64_t start = clock_mono();
 	uint64_t g = 0, l = 0, w = 0, longest = 0;
-	while (clock_mono() < start + seconds * CLOCK_SECOND) {
+	while (!stop && clock_mono() < start + seconds * CLOCK_SECOND) {
 		usleep(STEP_US);
 		mod_pools_tidy();
 		uint64_t g1 = atomic_load(&good), l1 = atomic_load(&later), w1 = atomic_load(&wrong),
@@ -138,6 +145,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, on_stop);
 	read_pairs();
 	struct config *c = start_modules(argv[1]);
 	table = table_open(config_main_view(c), argv[2], &why);
