@@ -54,8 +54,19 @@ static void virtual_users(void **state)
 	clean("conf/examples/virtual-users/main.cf");
 }
 
+static void virtual_users_in_databases(void **state)
+{
+	(void)state;
+	clean("conf/examples/virtual-users-pgsql/main.cf");
+	clean("conf/examples/virtual-users-mysql/main.cf");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(installed), cmocka_unit_test(virtual_users) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(installed),
+		cmocka_unit_test(virtual_users),
+		cmocka_unit_test(virtual_users_in_databases),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
