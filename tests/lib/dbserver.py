@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from instance import SCRATCH, TEST_USER, free_port, wait_for
+from instance import SCRATCH, TEST_USER, free_port, parent_of, wait_for
 
 MAIL_USER, MAIL_PASSWORD, DATABASE = "mail", "s3cret-of-the-test", "postfix"
 
@@ -84,9 +84,22 @@ class DatabaseServer:
         wait_for(self.answers, 60)
         return self
 
+    def children(self):
+        """The server's own processes: PostgreSQL has one for each connection, which outlives a killed parent for a moment."""
+        found = []
+        for p in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if parent_of(int(p.name)) == self.process.pid:
+                    found.append(int(p.name))
+        return found
+
     def kill(self):
         """As if the machine had lost it."""
+        children = self.children()
         self.end(signal.SIGKILL)
+        for pid in children:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self):
         self.end(signal.SIGINT)

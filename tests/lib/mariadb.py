@@ -27,7 +27,7 @@ class MariaDB(DatabaseServer):
 
     def argv(self):
         settings = {"datadir": self.data, "socket": self.socket(), "port": self.port, "bind-address": "127.0.0.1",
-                    "pid-file": self.folder / "pid", "innodb-flush-log-at-trx-commit": 0, "skip-name-resolve": 1, "general-log": 1,
+                    "pid-file": self.folder / "pid", "innodb-flush-log-at-trx-commit": 2, "skip-name-resolve": 1, "general-log": 1,
                     "general-log-file": self.folder / "queries", "max-connections": 200, **self.settings}
         return ["/usr/sbin/mariadbd", "--no-defaults", *(f"--{k}={v}" for k, v in settings.items())]
 
