@@ -32,10 +32,14 @@ static const char usage[] =
 
 static void say(const struct postconf *p, const char *grade, const char *fmt, va_list ap)
 {
+	struct buf text = BUF_INIT;
+	buf_vprintf(&text, fmt, ap);
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+			text.data[i] = '?';
 	fflush(p->out);
-	fprintf(stderr, "%s: %s: ", p->self, grade);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s: %s: %s\n", p->self, grade, buf_str(&text));
+	buf_free(&text);
 }
 
 void postconf_warn(const struct postconf *p, const char *fmt, ...)
@@ -210,7 +214,7 @@ static int show(struct postconf *p, char **names)
 	if (!read_config(p) || (!p->defaults && !tell_notes(p, false)))
 		return EXIT_FAILURE;
 	int status = p->mode == 'p' ? postconf_parameters(p, names) : postconf_services(p, names);
-	if (!p->defaults)
+	if (!p->defaults && status == EXIT_SUCCESS)
 		tell_notes(p, true);
 	return fflush(p->out) == 0 ? status : EXIT_FAILURE;
 }

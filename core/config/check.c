@@ -8,6 +8,9 @@
 #include "config/usage.h"
 #include "config/value.h"
 
+/* Work that is done without a line in master.cf. */
+enum { BUILT_IN = BY_CLEANUP | BY_TRIVIAL_REWRITE | BY_QMGR | BY_BOUNCE | BY_MASTER | BY_COMMAND };
+
 /* One run of config_check(). */
 struct check {
 	const struct config *config;
@@ -61,13 +64,13 @@ static bool is_default(const struct check *k, const struct cfg_view *v, const st
 	return same;
 }
 
-/* Has master.cf a line that would read the parameter? */
+/* Would something read the parameter: a line of master.cf, or what needs no line of its own here? */
 static bool has_reader(const struct check *k, const struct param *p)
 {
 	for (size_t i = 0; i < k->config->service_count; i++)
 		if (k->config->services[i]->view->daemons & p->daemons)
 			return true;
-	return (p->daemons & (BY_MASTER | BY_COMMAND)) != 0;
+	return (p->daemons & BUILT_IN) != 0;
 }
 
 /* What it protects is not protected: no start, unless the administrator knows it, or nothing would read it.
