@@ -233,8 +233,9 @@ HEADER = 4096  # of a segment: written anew whenever it changes
 
 
 def trusted_again(seen):
-    """After a failed sync nobody knows what of the file is on disk, and the next sync would not tell. So no more records are
-    written to that segment, and a message file is not synced again unless it was made anew."""
+    """After a failed sync nobody knows what of the file is on disk, and the next sync would not tell. So who has seen it fail writes
+    no more records to that segment, and does not sync a message file again unless it was made anew. (Another process may find
+    a submitted message's file whole and deliver it; the submission itself stays until its own sync is well.)"""
     at = next(i for i, s in enumerate(seen) if s.hit)
     failed = seen[at]
     if failed.call not in SYNCS or failed.answer >= 0:
@@ -245,7 +246,7 @@ def trusted_again(seen):
             continue
         if s.call == "create":
             break
-        if failed.part == "message file" and s.call in SYNCS or s.call == "pwritev" and s.pid == failed.pid and s.at >= HEADER:
+        if s.pid == failed.pid and (failed.part == "message file" and s.call in SYNCS or s.call == "pwritev" and s.at >= HEADER):
             wrong.append(f"trusted again: {s.call} of {s.path}")
     return wrong
 
