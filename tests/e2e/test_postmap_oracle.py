@@ -257,15 +257,13 @@ def split(step):
 AS_USER = ("plain", "dup", "no such file", "no such folder", "delete", "add", "add: lmdb", "values from files", "cdb", "aliases", "unreadable")
 
 
-@pytest.fixture(params=["root", "user"])
+# (case, as an ordinary user): who runs the tests as an ordinary user does all as that one.
+RUNS = [(name, False) for name in CASES] + ([(name, True) for name in AS_USER] if os.geteuid() == 0 else [])
+
+
+@pytest.fixture
 def user(request):
-    if request.param == "user" and request.node.callspec.params["name"] not in AS_USER:
-        pytest.skip("is the same for all users")
-    if os.geteuid() != 0:
-        if request.param == "root":
-            pytest.skip("needs root")
-        return []
-    if request.param == "root":
+    if not request.node.callspec.params["run"][1]:
         return []
     ids = pwd.getpwnam(TEST_USER)
     return ["setpriv", f"--reuid={ids.pw_uid}", f"--regid={ids.pw_gid}", "--clear-groups", "--"]
@@ -292,11 +290,11 @@ def sides(tmp_path_factory, user):
     return pair
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_same_as_postfix(name, sides, user):
+@pytest.mark.parametrize("run", RUNS, ids=[f"{name}-{'user' if other else 'self'}" for name, other in RUNS])
+def test_the_same_as_postfix(run, sides, user):
     ours, theirs = sides
     wrong = []
-    for step in CASES[name]:
+    for step in CASES[run[0]]:
         argv, text = split(step)
         mine, other = ours.run(argv, text, user), theirs.run(argv, text, user)
         if mine != other:
