@@ -217,7 +217,7 @@ static void set_options(const struct directory *d, struct link *link)
 {
 	const struct directory_config *c = d->c;
 	LDAP *ld = link->ld;
-	int version = (int)c->version, dereference = (int)c->dereference;
+	int version = d->version, dereference = (int)c->dereference;
 	int demand = c->tls_require_cert ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
 	struct timeval left = time_left(link->host, link->deadline);
 	ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);

@@ -83,6 +83,7 @@ struct directory {
 	void *tls; /* the library's context: reads its files once, before the process is sealed */
 	bool has_sasl;
 	enum bind_how bind;
+	int version; /* of the protocol */
 	int scope;
 	int64_t size_limit;
 	struct attributes attributes;

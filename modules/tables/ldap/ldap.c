@@ -159,6 +159,21 @@ static bool parse_patterns(struct directory *d, struct ost_why *why)
 	return true;
 }
 
+/* Servers that are not asked by plain LDAP over TCP have the third version. */
+static void choose_version(struct directory *d)
+{
+	d->version = (int)d->c->version;
+	for (size_t i = 0; i < d->servers.count && d->version < 3; i++) {
+		const char *url = d->servers.urls[i];
+		int scheme = (int)strcspn(url, ":");
+		if (strncasecmp(url, "ldap:", 5) == 0)
+			continue;
+		host->log(d->instance, OST_LOG_WARNING, "ldap:%s: URL scheme %.*s requires protocol version 3",
+			  host->instance_name(d->instance), scheme, url);
+		d->version = 3;
+	}
+}
+
 static bool parse_lists(struct directory *d, struct ost_why *why)
 {
 	const struct directory_config *c = d->c;
@@ -173,6 +188,7 @@ static bool parse_lists(struct directory *d, struct ost_why *why)
 		return host->why(why, "out of memory");
 	if (!directory_servers_parse(&d->servers, c->server_host, c->server_port, &flaw))
 		return host->why(why, "%s", flaw.text);
+	choose_version(d);
 	return domain_list_open(host, d->instance, c->domain, &d->domains, why);
 }
 
