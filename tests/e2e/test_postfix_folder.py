@@ -58,6 +58,13 @@ def ostler_run(*a):
     print("$", *a, "->", r.returncode, r.stdout, r.stderr, flush=True)
     return r
 
+# What newaliases makes lies in /etc, so that is this test's own as well.
+own_etc = pathlib.Path(folder).with_name("etc")
+subprocess.run(["cp", "-a", "/etc", own_etc], check=True)
+subprocess.run(["mount", "--bind", own_etc, "/etc"], check=True)
+pathlib.Path("/etc/aliases").write_text("postmaster: root\n")
+subprocess.run([pathlib.Path(ostler).with_name("newaliases")], env={**os.environ, "MAIL_CONFIG": folder}, check=True)
+
 r = ostler_run("start")
 assert r.returncode == 0, "start failed"
 try:
