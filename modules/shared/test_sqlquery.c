@@ -190,19 +190,19 @@ static void hosts_are_read(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *word, *name, *host, *port;
-		bool local, uri;
+		const char *word, *name, *host, *path;
+		int port;
+		bool uri;
 	} cases[] = {
-		{ "unix:/run/db", "unix:/run/db", "/run/db", NULL, true, false },
-		{ "/run/db", "/run/db", "/run/db", NULL, true, false },
-		{ "inet:db.test:5433", "inet:db.test:5433", "db.test", "5433", false, false },
-		{ "db.test", "db.test", "db.test", NULL, false, false },
-		{ "[::1]:99", "[::1]:99", "::1", "99", false, false },
-		{ "inet:[2001:db8::1]", "inet:[2001:db8::1]", "2001:db8::1", NULL, false, false },
-		{ "::1", "::1", "::1", NULL, false, false },
+		{ "unix:/run/db", "unix:/run/db", NULL, "/run/db", 0, false },
+		{ "/run/db", "/run/db", NULL, "/run/db", 0, false },
+		{ "inet:db.test:5433", "inet:db.test:5433", "db.test", NULL, 5433, false },
+		{ "db.test", "db.test", "db.test", NULL, 0, false },
+		{ "[::1]:99", "[::1]:99", "::1", NULL, 99, false },
+		{ "inet:[2001:db8::1]", "inet:[2001:db8::1]", "2001:db8::1", NULL, 0, false },
 		{ "postgresql://u:secret@db.test:1/x?password=secret", "postgresql://db.test:1/x", NULL, NULL,
-		  false, true },
-		{ "postgres://u:p@ss@/x", "postgres:///x", NULL, NULL, false, true },
+		  0, true },
+		{ "postgres://u:p@ss@/x", "postgres:///x", NULL, NULL, 0, true },
 	};
 	char text[600] = "";
 	struct sql_servers servers;
@@ -211,21 +211,53 @@ static void hosts_are_read(void **state)
 	for (size_t i = 0; i < N; i++)
 		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i % 2 ? ", " : " ",
 			 cases[i].word);
-	assert_true(sql_servers_parse(&host, text, &servers, &why));
+	assert_true(sql_servers_parse(&host, text, true, &servers, &why));
 	assert_int_equal(servers.count, N);
 	for (size_t i = 0; i < N; i++) {
 		const struct sql_server *s = &servers.list[i];
 		assert_string_equal(s->name, cases[i].name);
-		assert_string_equal(s->host ? s->host : "", cases[i].host ? cases[i].host : "");
-		assert_string_equal(s->port ? s->port : "", cases[i].port ? cases[i].port : "");
-		assert_int_equal(s->local, cases[i].local);
-		assert_int_equal(s->uri, cases[i].uri);
+		assert_string_equal(s->at.host ? s->at.host : "", cases[i].host ? cases[i].host : "");
+		assert_string_equal(s->at.path ? s->at.path : "", cases[i].path ? cases[i].path : "");
+		assert_int_equal(s->at.port, cases[i].port);
+		assert_int_equal(s->is_uri, cases[i].uri);
 	}
 	sql_servers_free(&servers);
-	assert_true(sql_servers_parse(&host, " ,", &servers, &why));
+	assert_true(sql_servers_parse(&host, " ,", true, &servers, &why));
 	assert_int_equal(servers.count, 1);
-	assert_string_equal(servers.list[0].host, "localhost");
+	assert_string_equal(servers.list[0].at.host, "localhost");
 	sql_servers_free(&servers);
+}
+
+static void hosts_that_make_no_sense_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *word, *shown;
+	} bad[] = {
+		{ "unix:relative", "unix:relative" },
+		{ "db.test:", "db.test:" },
+		{ "db.test:0", "db.test:0" },
+		{ "db.test:65536", "db.test:65536" },
+		{ "db.test:no-port", "db.test:no-port" },
+		{ "[::1", "[::1" },
+		{ "[::1]x", "[::1]x" },
+		{ "::1", "::1" },
+		{ "inet:", "inet:" },
+		{ "mysql://u:secret@db.test/x", "mysql://db.test/x" },
+		{ "mysql://u:sec/ret@db.test/x?password=secret", "mysql://db.test/x" },
+		{ "u:secret@db.test/x:", "db.test/x:" },
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct sql_servers servers;
+		struct ost_why why = { "" };
+		char text[100], want[200];
+		snprintf(text, sizeof text, "db.test %s", bad[i].word);
+		snprintf(want, sizeof want, "parameter hosts: no server: %s (" ENDPOINTS_FORMS ")",
+			 bad[i].shown);
+		assert_false(sql_servers_parse(&host, text, false, &servers, &why));
+		assert_string_equal(why.text, want);
+		sql_servers_free(&servers);
+	}
 }
 
 int main(void)
@@ -237,6 +269,7 @@ int main(void)
 		cmocka_unit_test(too_many_parameters_are_refused),
 		cmocka_unit_test(utf8_is_told_from_other_bytes),
 		cmocka_unit_test(hosts_are_read),
+		cmocka_unit_test(hosts_that_make_no_sense_are_refused),
 	};
 	return cmocka_run_group_tests_name("sqlquery", tests, NULL, NULL);
 }

@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (int d = SQL_PGSQL; d <= SQL_SQLITE; d++)
 			try_query(text, key, klen, (enum sql_dialect)d);
 		utf8_well_formed(key, klen);
-		sql_servers_parse(&host, hosts, &servers, &why);
+		sql_servers_parse(&host, hosts, true, &servers, &why);
 		sql_servers_free(&servers);
 	}
 	free(text);

@@ -248,7 +248,7 @@ static bool pgsql_open(struct ost_instance *instance, const void *config, void *
 	t->config = c;
 	t->host = host;
 	bool ok = sql_table_open(&t->table, host, instance, SQL_PGSQL, &c->common, why) &&
-		  sql_servers_parse(host, c->hosts, &t->servers, why) &&
+		  sql_servers_parse(host, c->hosts, true, &t->servers, why) &&
 		  pgsql_connect_prepare(t, instance, why);
 	if (ok)
 		t->pool = sql_pool_new(&t->table, &t->servers, &c->pool, t, pgsql_connect, pgsql_disconnect,
