@@ -74,9 +74,13 @@ static bool add_name(struct opening *o, const char *name, bool negated)
 	o->list->last = &item->next;
 	if (!is_table(name))
 		return true;
-	struct ost_why unusable; /* such a table answers "try again" */
+	struct ost_why unusable = { "" }; /* such a table answers "try again" */
 	item->table = o->host->table_open(o->instance, name, &unusable);
-	return item->table || o->host->why(o->why, "parameter domain: %s", unusable.text);
+	if (!item->table)
+		return o->host->why(o->why, "parameter domain: %s", unusable.text);
+	if (unusable.text[0])
+		o->host->log(o->instance, OST_LOG_WARNING, "parameter domain: %s: %s", name, unusable.text);
+	return true;
 }
 
 static bool add_items(struct opening *o, char *text, bool negated)

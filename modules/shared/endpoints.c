@@ -56,20 +56,20 @@ static bool parse_inet(char *text, struct endpoint *e)
 	return *text && (!colon || to_port(colon + 1, &e->port));
 }
 
-static bool parse_one(char *word, char *name, int default_port, struct endpoint *e)
+bool endpoint_parse(struct endpoint *e, const char *name, char *text, int default_port)
 {
 	*e = (struct endpoint){ .name = name, .port = default_port };
-	if (strncmp(word, "unix:", 5) == 0) {
-		e->path = name + 5;
-		return name[5] == '/';
-	}
-	return parse_inet(strncmp(word, "inet:", 5) == 0 ? word + 5 : word, e);
+	bool prefix_unix = strncmp(text, "unix:", 5) == 0, prefix_inet = strncmp(text, "inet:", 5) == 0;
+	char *rest = prefix_unix || prefix_inet ? text + 5 : text;
+	if (!prefix_unix && (prefix_inet || *rest != '/'))
+		return parse_inet(rest, e);
+	e->path = rest;
+	return *rest == '/';
 }
 
 bool endpoints_parse(struct endpoints *s, const char *parameter, const char *text, int default_port,
 		     char *flaw, size_t size)
 {
-	static const char between[] = ", \t\r\n";
 	size_t len = strlen(text) + 1;
 	char *save = NULL;
 	*s = (struct endpoints){ .list = calloc(len / 2 + 1, sizeof *s->list), .text = malloc(2 * len) };
@@ -79,13 +79,12 @@ bool endpoints_parse(struct endpoints *s, const char *parameter, const char *tex
 	}
 	memcpy(s->text, text, len); /* names; and behind them what is taken apart */
 	memcpy(s->text + len, text, len);
-	for (char *w = strtok_r(s->text, between, &save); w; w = strtok_r(NULL, between, &save)) {
+	for (char *w = strtok_r(s->text, ENDPOINTS_BETWEEN, &save); w;
+	     w = strtok_r(NULL, ENDPOINTS_BETWEEN, &save)) {
 		char *copy = w + len;
 		copy[strlen(w)] = '\0';
-		if (!parse_one(copy, w, default_port, &s->list[s->count])) {
-			snprintf(flaw, size,
-				 "parameter %s: no server: %.80s (inet:host:port, inet:[address]:port or "
-				 "unix:/path)",
+		if (!endpoint_parse(&s->list[s->count], w, copy, default_port)) {
+			snprintf(flaw, size, "parameter %s: no server: %.80s (" ENDPOINTS_FORMS ")",
 				 parameter, w);
 			return false;
 		}

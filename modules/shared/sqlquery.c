@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One pass over the template. Where it looks for the key inside a literal, the whole literal becomes a
+ * One pass over the text. Where it looks for the key inside a literal, the whole literal becomes a
  * parameter. */
 #include "shared/sqlquery.h"
 
@@ -13,7 +13,7 @@ struct compiler {
 	enum sql_dialect dialect;
 	const char *start, *at;
 	struct sql_query *q;
-	struct bytes out;
+	struct text_buf out;
 	bool awkward; /* a literal with the key in it that no parameter can stand for */
 	struct ost_why *why;
 };
@@ -37,39 +37,44 @@ static bool varies(const char *text, size_t len)
 
 static void add_fixed(struct compiler *c, const char *text, size_t len)
 {
-	template_expand(text, len, NULL, NULL, NULL, NULL, &c->out); /* "%%" alone */
+	for (size_t i = 0; i < len; i++) {
+		text_buf_add(&c->out, &text[i], 1);
+		i += text[i] == '%'; /* of which there are two */
+	}
 }
 
 /* ---- parameters ------------------------------------------------------------------------------------------------------ */
 
-static bool add_param(struct compiler *c, char *template)
+static bool add_param(struct compiler *c, const char *pattern)
 {
 	char number[24] = "";
-	if (!template)
-		return c->host->why(c->why, "out of memory");
-	if (c->q->count == SQL_PARAMS_MAX) {
-		free(template);
+	struct expansion_needs noted = { 0 }; /* with those of the whole text */
+	struct expansion_flaw flaw;
+	if (c->q->count == SQL_PARAMS_MAX)
 		return c->host->why(c->why, "query: the key stands in more than %d places", SQL_PARAMS_MAX);
-	}
-	c->q->param[c->q->count++] = template;
+	struct expansion *param = expansion_parse("query", pattern, EXPANSION_OF_KEYS, &noted, &flaw);
+	if (!param)
+		return c->host->why(c->why, "%s", flaw.text);
+	c->q->param[c->q->count++] = param;
 	if (c->dialect != SQL_MYSQL)
 		snprintf(number, sizeof number, "%zu", c->q->count);
-	bytes_puts(&c->out, c->dialect == SQL_PGSQL ? "$" : "?");
-	bytes_puts(&c->out, number);
+	text_buf_puts(&c->out, c->dialect == SQL_PGSQL ? "$" : "?");
+	text_buf_puts(&c->out, number);
 	return true;
 }
 
 /* A literal's content as it is meant: doubled quotes are one. */
-static char *literal_content(const char *text, size_t len, char quote)
+static bool add_literal(struct compiler *c, const char *text, size_t len, char quote)
 {
-	char *content = malloc(len + 1), *to = content;
-	for (size_t i = 0; content && i < len; i++) {
-		*to++ = text[i];
+	struct text_buf content = { 0 };
+	for (size_t i = 0; i < len; i++) {
+		text_buf_add(&content, &text[i], 1);
 		i += text[i] == quote;
 	}
-	if (content)
-		*to = '\0';
-	return content;
+	bool ok = content.spoilt ? c->host->why(c->why, "out of memory")
+				 : add_param(c, text_buf_text(&content));
+	text_buf_free(&content);
+	return ok;
 }
 
 /* ---- literals, names, comments --------------------------------------------------------------------------------------- */
@@ -135,7 +140,7 @@ static bool take_string(struct compiler *c)
 		c->awkward = true;
 	} else {
 		c->out.len -= prefix == PREFIX_ESCAPES; /* the E */
-		if (!add_param(c, literal_content(content, len, *c->at)))
+		if (!add_literal(c, content, len, *c->at))
 			return false;
 	}
 	c->at = end + 1;
@@ -192,21 +197,21 @@ static const char *dollar_quoted(const struct compiler *c)
 
 static bool take_percent(struct compiler *c)
 {
-	char template[3] = { c->at[0], c->at[1] };
+	const char pattern[3] = { c->at[0], c->at[1] };
 	c->at += 2;
-	if (template[1] == '%') {
-		bytes_add(&c->out, "%", 1);
+	if (pattern[1] == '%') {
+		text_buf_puts(&c->out, "%");
 		return true;
 	}
 	c->q->escapable = false; /* a value without quotes: only a parameter is one */
-	return add_param(c, strdup(template));
+	return add_param(c, pattern);
 }
 
 static bool take_one(struct compiler *c)
 {
 	if (*c->at == '?' && c->dialect == SQL_MYSQL)
 		c->awkward = true; /* it would count as a parameter */
-	bytes_add(&c->out, c->at++, 1);
+	text_buf_add(&c->out, c->at++, 1);
 	return true;
 }
 
@@ -227,30 +232,30 @@ static bool take_next(struct compiler *c)
 	return *p == '%' ? take_percent(c) : take_one(c);
 }
 
-static bool compile(struct compiler *c)
+static bool compile(struct compiler *c, struct expansion_needs *needs)
 {
-	struct template_needs unused = { 0 };
-	if (!template_scan(c->host, c->start, TEMPLATE_QUERY, &unused, NULL, c->why))
-		return false;
+	struct expansion_flaw flaw;
+	c->q->text = expansion_parse("query", c->start, EXPANSION_OF_KEYS, needs, &flaw);
+	if (!c->q->text)
+		return c->host->why(c->why, "%s", flaw.text);
 	while (*c->at)
 		if (!take_next(c))
 			return false;
 	if (c->awkward && !c->q->escapable)
 		return c->host->why(c->why, "query: the key cannot be bound or escaped where it stands: %s",
 				    c->start);
-	c->q->text = strdup(c->start);
-	bytes_add(&c->out, "", 0); /* there is a text, even if it is empty */
-	if (c->out.failed || !c->q->text)
+	text_buf_puts(&c->out, ""); /* there is a text, even if it is empty */
+	if (c->out.spoilt)
 		return c->host->why(c->why, "out of memory");
 	if (!c->awkward) {
-		c->q->bound = c->out.data;
-		c->out.data = NULL;
+		c->q->bound = c->out.text;
+		c->out = (struct text_buf){ 0 };
 	}
 	return true;
 }
 
 struct sql_query *sql_query_compile(const struct ost_host *host, const char *text, enum sql_dialect dialect,
-				    struct ost_why *why)
+				    struct expansion_needs *needs, struct ost_why *why)
 {
 	struct sql_query *q = calloc(1, sizeof *q);
 	struct compiler c = {
@@ -261,8 +266,8 @@ struct sql_query *sql_query_compile(const struct ost_host *host, const char *tex
 		return NULL;
 	}
 	q->escapable = dialect != SQL_SQLITE;
-	bool ok = compile(&c);
-	bytes_free(&c.out);
+	bool ok = compile(&c, needs);
+	text_buf_free(&c.out);
 	if (ok)
 		return q;
 	sql_query_free(q);
@@ -274,8 +279,8 @@ void sql_query_free(struct sql_query *q)
 	if (!q)
 		return;
 	for (size_t i = 0; i < q->count; i++)
-		free(q->param[i]);
-	free(q->text);
+		expansion_free(q->param[i]);
+	expansion_free(q->text);
 	free(q->bound);
 	free(q);
 }

@@ -5,24 +5,25 @@
 #ifndef SHARED_SQLQUERY_H
 #define SHARED_SQLQUERY_H
 
-#include "shared/template.h"
+#include "ostler/host.h"
+#include "shared/expansion.h"
 
 enum sql_dialect { SQL_PGSQL, SQL_MYSQL, SQL_SQLITE };
 enum { SQL_PARAMS_MAX = 32 };
 
 struct sql_query {
-	char *text;     /* the template */
+	struct expansion *text; /* as it was written */
 	char *bound;    /* with $1 (PostgreSQL), ? (MySQL) or ?1 (SQLite) where parts of the key belong; NULL:
 			   cannot be bound */
 	bool escapable; /* all parts of the key stand in plain string literals */
 	size_t count;   /* of the parameters in `bound` */
-	char *param[SQL_PARAMS_MAX]; /* each a template: '%u@x' is one value */
+	struct expansion *param[SQL_PARAMS_MAX]; /* '%u@x' is one value */
 };
 
-/* NULL with the reason: a part of the key where no value can stand (a name, a comment), a literal without
- * end. */
+/* Notes what it needs of a key. NULL with the reason: a part of the key where no value can stand (a name, a
+ * comment), a literal without end. */
 struct sql_query *sql_query_compile(const struct ost_host *, const char *text, enum sql_dialect,
-				    struct ost_why *);
+				    struct expansion_needs *, struct ost_why *);
 void sql_query_free(struct sql_query *); /* accepts NULL */
 
 #endif

@@ -15,54 +15,28 @@ enum { LOCAL_FIRST = 1 }; /* the priority of servers on the network: unix socket
 
 /* ---- the list of servers ----------------------------------------------------------------------------------------------- */
 
-/* scheme://user:password@host…?password=… without what may be secret. */
-static char *public_name(const char *uri)
+/* scheme://user:password@host…?password=…, or what was meant to be that, without what may be secret. */
+static char *public_name(const char *word)
 {
-	const char *authority = strstr(uri, "://") + 3;
-	size_t len = strcspn(authority, "/?");
-	const char *at = memrchr(authority, '@', len);
+	const char *scheme_end = strstr(word, "://"), *authority = scheme_end ? scheme_end + 3 : word;
+	const char *end = authority + strcspn(authority, "?");
+	const char *at = memrchr(authority, '@', (size_t)(end - authority));
 	const char *host = at ? at + 1 : authority;
 	char *name = NULL;
-	size_t shown = strcspn(host, "?");
-	return asprintf(&name, "%.*s%.*s", (int)(authority - uri), uri, (int)shown, host) < 0 ? NULL : name;
+	return asprintf(&name, "%.*s%.*s", (int)(authority - word), word, (int)(end - host), host) < 0 ? NULL
+												       : name;
 }
 
-/* host, host:port, [address], [address]:port, an address with several colons. */
-static void split_port(struct sql_server *s, char *text)
+static bool parse_one(const struct ost_host *host, struct sql_server *s, const char *word, bool uris,
+		      struct ost_why *why)
 {
-	char *colon = strrchr(text, ':'), *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
-	if (bracket) {
-		*bracket = '\0';
-		s->host = strdup(text + 1);
-		s->port = bracket[1] == ':' ? strdup(bracket + 2) : NULL;
-		return;
-	}
-	if (colon && strchr(text, ':') == colon) {
-		*colon = '\0';
-		s->port = strdup(colon + 1);
-	}
-	s->host = strdup(text);
-}
-
-static bool parse_one(struct sql_server *s, const char *word)
-{
+	s->is_uri = uris && strstr(word, "://");
 	s->text = strdup(word);
-	s->uri = strstr(word, "://") != NULL;
-	s->name = s->uri ? public_name(word) : strdup(word);
+	s->name = public_name(word);
 	if (!s->text || !s->name)
-		return false;
-	if (s->uri)
-		return true;
-	bool prefix_unix = strncmp(word, "unix:", 5) == 0, prefix_inet = strncmp(word, "inet:", 5) == 0;
-	const char *rest = prefix_unix || prefix_inet ? word + 5 : word;
-	s->local = prefix_unix || *rest == '/';
-	char *copy = strdup(rest);
-	if (copy && s->local)
-		s->host = strdup(copy);
-	else if (copy)
-		split_port(s, copy);
-	free(copy);
-	return s->host != NULL;
+		return host->why(why, "out of memory");
+	return s->is_uri || endpoint_parse(&s->at, s->name, s->text, 0) ||
+	       host->why(why, "parameter hosts: no server: %.80s (" ENDPOINTS_FORMS ")", s->name);
 }
 
 static struct sql_server *more_room(struct sql_servers *servers)
@@ -75,19 +49,20 @@ static struct sql_server *more_room(struct sql_servers *servers)
 	return &list[servers->count++];
 }
 
-bool sql_servers_parse(const struct ost_host *host, const char *text, struct sql_servers *servers,
+bool sql_servers_parse(const struct ost_host *host, const char *text, bool uris, struct sql_servers *servers,
 		       struct ost_why *why)
 {
+	static const char between[] = ENDPOINTS_BETWEEN;
 	*servers = (struct sql_servers){ 0 };
-	char *copy = strdup(text && text[strspn(text, ", \t\r\n")] ? text : "localhost"), *save = NULL;
-	bool ok = copy != NULL;
-	for (char *word = ok ? strtok_r(copy, ", \t\r\n", &save) : NULL; word && ok;
-	     word = strtok_r(NULL, ", \t\r\n", &save)) {
+	char *copy = strdup(text && text[strspn(text, between)] ? text : "localhost"), *save = NULL;
+	bool ok = copy || host->why(why, "out of memory");
+	for (char *word = ok ? strtok_r(copy, between, &save) : NULL; word && ok;
+	     word = strtok_r(NULL, between, &save)) {
 		struct sql_server *s = more_room(servers);
-		ok = s && parse_one(s, word);
+		ok = s ? parse_one(host, s, word, uris, why) : host->why(why, "out of memory");
 	}
 	free(copy);
-	return ok || host->why(why, "out of memory");
+	return ok;
 }
 
 void sql_servers_free(struct sql_servers *servers)
@@ -96,8 +71,6 @@ void sql_servers_free(struct sql_servers *servers)
 		struct sql_server *s = &servers->list[i];
 		free(s->text);
 		free(s->name);
-		free(s->host);
-		free(s->port);
 	}
 	free(servers->list);
 	*servers = (struct sql_servers){ 0 };
@@ -117,7 +90,7 @@ struct ost_pool *sql_pool_new(const struct sql_table *t, const struct sql_server
 	}
 	for (size_t i = 0; i < servers->count; i++)
 		list[i] = (struct ost_pool_server){ servers->list[i].name,
-						    servers->list[i].local ? 0 : LOCAL_FIRST };
+						    servers->list[i].at.path ? 0 : LOCAL_FIRST };
 	struct ost_pool_config config = {
 		.size = sizeof config,
 		.max = (uint32_t)c->max_connections,

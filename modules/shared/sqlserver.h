@@ -4,14 +4,14 @@
 #ifndef SHARED_SQLSERVER_H
 #define SHARED_SQLSERVER_H
 
+#include "shared/endpoints.h"
 #include "shared/sqltable.h"
 
 struct sql_server {
-	char *text;        /* as it stands in `hosts`; may hold a password when it is a URI */
-	char *name;        /* for the log: without one */
-	bool uri;          /* postgresql://… */
-	bool local;        /* a unix socket: host is its path */
-	char *host, *port; /* port NULL: none is named */
+	char *text;         /* of a URI: as it stands in `hosts`, and may hold a password */
+	char *name;         /* for the log: without one */
+	bool is_uri;        /* postgresql://… */
+	struct endpoint at; /* when it is none; points into text and name */
 };
 
 struct sql_servers {
@@ -19,9 +19,10 @@ struct sql_servers {
 	size_t count;
 };
 
-/* "unix:/path inet:host:port host [::1]:port postgresql://…", by white space or commas; "localhost" when
- * there is none. */
-bool sql_servers_parse(const struct ost_host *, const char *text, struct sql_servers *, struct ost_why *);
+/* The list, and, where the library takes them, URIs; "localhost" when there is none. False with the reason.
+ */
+bool sql_servers_parse(const struct ost_host *, const char *text, bool uris, struct sql_servers *,
+		       struct ost_why *);
 void sql_servers_free(struct sql_servers *);
 
 /* How one question to a server went. */

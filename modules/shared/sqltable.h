@@ -4,7 +4,7 @@
 #ifndef SHARED_SQLTABLE_H
 #define SHARED_SQLTABLE_H
 
-#include "shared/domainlist.h"
+#include "shared/domain_list.h"
 #include "shared/sqlquery.h"
 
 struct sql_common { /* in the config struct of each module, as `common` */
@@ -43,9 +43,9 @@ struct sql_table {
 	const struct ost_host *host;
 	struct ost_instance *instance;
 	struct sql_query *query;
-	const char *result_format;
-	struct template_needs needs;
-	struct domainlist *domains;
+	struct expansion *result_format;
+	struct expansion_needs needs;
+	struct domain_list *domains;
 	int64_t limit;
 };
 
@@ -58,11 +58,12 @@ void sql_table_close(struct sql_table *);
 struct sql_lookup {
 	const struct sql_table *table;
 	const struct ost_query *asked;
-	struct template_parts key;
-	struct bytes params; /* the values of the query's parameters, one behind the other, each with a NUL */
-	struct span param[SQL_PARAMS_MAX];
-	struct bytes result;
-	int64_t values;
+	struct expansion_key key;
+	struct text_buf
+		params; /* the values of the query's parameters, one behind the other, each with a NUL */
+	struct expansion_span param[SQL_PARAMS_MAX];
+	struct expansion_result result;
+	bool too_many; /* values */
 };
 
 /* OST_FOUND: ask the database. Anything else is the answer. Call sql_lookup_end() in any case. */
@@ -75,6 +76,6 @@ void sql_lookup_again(struct sql_lookup *); /* forgets them: another try */
 enum ost_found sql_lookup_answer(struct sql_lookup *, struct ost_answer *);
 void sql_lookup_end(struct sql_lookup *);
 /* The query as text, the key's parts quoted by the function; for queries that are escapable. */
-void sql_lookup_text(const struct sql_lookup *, template_quote_fn *, void *ctx, struct bytes *out);
+void sql_lookup_text(const struct sql_lookup *, expansion_quote_fn *, void *ctx, struct text_buf *out);
 
 #endif

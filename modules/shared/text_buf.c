@@ -4,13 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool make_room(struct text_buf *b, size_t more)
+static bool grow(struct text_buf *b, size_t need)
 {
-	if (b->spoilt || more >= TEXT_BUF_MOST || b->len + more >= TEXT_BUF_MOST)
-		return false;
-	size_t need = b->len + more + 1, room = b->room ? b->room : 256;
-	if (need <= b->room)
-		return true;
+	size_t room = b->room ? b->room : 256;
 	while (room < need)
 		room *= 2;
 	char *text = realloc(b->text, room);
@@ -21,12 +17,17 @@ static bool make_room(struct text_buf *b, size_t more)
 	return true;
 }
 
+bool text_buf_reserve(struct text_buf *b, size_t more)
+{
+	bool fits = more < TEXT_BUF_MOST && b->len + more < TEXT_BUF_MOST;
+	b->spoilt = b->spoilt || !fits || (b->len + more >= b->room && !grow(b, b->len + more + 1));
+	return !b->spoilt;
+}
+
 void text_buf_add(struct text_buf *b, const char *text, size_t len)
 {
-	if (!make_room(b, len)) {
-		b->spoilt = true;
+	if (!text_buf_reserve(b, len))
 		return;
-	}
 	if (len > 0)
 		memcpy(b->text + b->len, text, len);
 	b->len += len;

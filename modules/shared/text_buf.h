@@ -15,6 +15,8 @@ struct text_buf {   /* starts as { 0 } */
 	bool spoilt;
 };
 
+/* Room for so many bytes more, which may then be written behind len. False: the text is spoilt. */
+bool text_buf_reserve(struct text_buf *, size_t more);
 void text_buf_add(struct text_buf *, const char *text, size_t len);
 void text_buf_puts(struct text_buf *, const char *text);
 void text_buf_clear(struct text_buf *); /* keeps the room, forgets that it is spoilt */

@@ -48,7 +48,6 @@ static void fuzz_quotes(const char *text, size_t len)
 {
 	check_quoted(directory_quote_for_filter, "*()", text, len);
 	check_quoted(directory_quote_for_dn, " ,+\"<>;=#", text, len);
-	directory_quote_is_utf8(text, len);
 }
 
 static void fuzz_servers(const char *text, size_t len)

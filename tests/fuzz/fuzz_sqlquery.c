@@ -24,22 +24,23 @@ static bool set_why(struct ost_why *why, const char *fmt, ...)
 static const struct ost_host host = { .size = sizeof host, .why = set_why };
 
 /* What libraries do: quotes are doubled, and backslashes where they count. */
-static void quote(void *ctx, struct bytes *out, struct span part)
+static void quote(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
 	const enum sql_dialect *dialect = ctx;
-	for (size_t i = 0; i < part.len; i++) {
-		if (part.at[i] == '\'' || (part.at[i] == '\\' && *dialect == SQL_MYSQL))
-			bytes_add(out, part.at + i, 1);
-		bytes_add(out, part.at + i, 1);
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\'' || (text[i] == '\\' && *dialect == SQL_MYSQL))
+			text_buf_add(out, text + i, 1);
+		text_buf_add(out, text + i, 1);
 	}
 }
 
 /* In the place of a key that has no letters that mean anything. */
-static void quote_as_word(void *ctx, struct bytes *out, struct span part)
+static void quote_as_word(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
 	(void)ctx;
-	(void)part;
-	bytes_add(out, "x", 1);
+	(void)text;
+	(void)len;
+	text_buf_add(out, "x", 1);
 }
 
 /* The text without what stands in single quotes, which is all that a key may change. */
@@ -70,47 +71,46 @@ static bool is_simple(const char *text)
 	return !strpbrk(text, "\"`[$#-/\\&") && !strstr(text, "E'") && !strstr(text, "e'");
 }
 
-static void try_text(const struct sql_query *q, const struct template_parts *key, enum sql_dialect dialect)
+static void try_text(const struct sql_query *q, const char *text, const struct expansion_key *key,
+		     enum sql_dialect dialect)
 {
-	struct bytes out = { 0 }, word = { 0 };
-	template_expand(q->text, strlen(q->text), key, NULL, quote, &dialect, &out);
-	template_expand(q->text, strlen(q->text), key, NULL, quote_as_word, NULL, &word);
-	if (is_simple(q->text) && out.data && word.data && !memchr(out.data, '\0', out.len)) {
-		char *one = skeleton(out.data, dialect == SQL_MYSQL),
-		     *other = skeleton(word.data, dialect == SQL_MYSQL);
+	struct text_buf out = { 0 }, word = { 0 };
+	expansion_of_key(q->text, key, quote, &dialect, &out);
+	expansion_of_key(q->text, key, quote_as_word, NULL, &word);
+	if (is_simple(text) && out.text && word.text && !memchr(out.text, '\0', out.len)) {
+		char *one = skeleton(out.text, dialect == SQL_MYSQL),
+		     *other = skeleton(word.text, dialect == SQL_MYSQL);
 		assert(strcmp(one, other) == 0);
 		free(one);
 		free(other);
 	}
-	bytes_free(&out);
-	bytes_free(&word);
+	text_buf_free(&out);
+	text_buf_free(&word);
 }
 
-static void try_params(const struct sql_query *q, const struct template_parts *key)
+static void try_params(const struct sql_query *q, const struct expansion_key *key)
 {
 	for (size_t i = 0; i < q->count; i++) {
-		struct bytes out = { 0 };
-		template_expand(q->param[i], strlen(q->param[i]), key, NULL, NULL, NULL, &out);
-		assert(!out.failed);
-		bytes_free(&out);
+		struct text_buf out = { 0 };
+		expansion_of_key(q->param[i], key, NULL, NULL, &out);
+		assert(!out.spoilt);
+		text_buf_free(&out);
 	}
 }
 
 static void try_query(const char *text, const char *key, size_t klen, enum sql_dialect dialect)
 {
 	struct ost_why why;
-	struct template_needs needs = { 0 };
-	struct template_parts parts;
-	struct sql_query *q = sql_query_compile(&host, text, dialect, &why);
+	struct expansion_needs needs = { 0 };
+	struct expansion_key parts;
+	struct sql_query *q = sql_query_compile(&host, text, dialect, &needs, &why);
 	if (!q)
 		return;
 	assert(q->bound || q->escapable);
-	assert(template_scan(&host, text, TEMPLATE_QUERY, &needs, NULL, &why));
-	template_split(&parts, key, klen);
-	if (template_fits_key(&needs, &parts)) {
+	if (expansion_split(&needs, key, klen, &parts)) {
 		try_params(q, &parts);
 		if (q->escapable)
-			try_text(q, &parts, dialect);
+			try_text(q, text, &parts, dialect);
 	}
 	sql_query_free(q);
 }
@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (int d = SQL_PGSQL; d <= SQL_SQLITE; d++)
 			try_query(text, key, klen, (enum sql_dialect)d);
 		utf8_well_formed(key, klen);
-		sql_servers_parse(&host, hosts, &servers, &why);
+		sql_servers_parse(&host, hosts, true, &servers, &why);
 		sql_servers_free(&servers);
 	}
 	free(text);

@@ -55,11 +55,10 @@ char **directory_attributes_select(const struct attributes *, char **of_url);
 
 /* ---- quoting (quote.c) ----------------------------------------------------------------------------------------------- */
 
-/* For expansion_of_key(): a value in a filter (RFC 4515), in a distinguished name (RFC 4514). */
+/* For expansion_of_key(): a value in a filter (RFC 4515), in a distinguished name (RFC 4514). The texts of a
+ * directory are UTF-8: it is not asked for others, and its values must be. */
 void directory_quote_for_filter(void *ctx, struct text_buf *, const char *text, size_t len);
 void directory_quote_for_dn(void *ctx, struct text_buf *, const char *text, size_t len);
-/* The texts of a directory are UTF-8: it is not asked for others, and its values must be. */
-bool directory_quote_is_utf8(const char *text, size_t len);
 
 /* ---- servers and connections (servers.c, connection.c) ---------------------------------------------------------------- */
 

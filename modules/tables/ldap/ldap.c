@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/utf8.h"
 #include "tables/ldap/directory.h"
 
 static const struct ost_host *host;
@@ -302,7 +303,7 @@ static enum ost_found ldap_lookup(void *self, const struct ost_query *query, str
 	struct directory *d = self;
 	struct expansion_key key;
 	if (!expansion_split(&d->needs, query->key, query->klen, &key) ||
-	    !directory_quote_is_utf8(query->key, query->klen))
+	    !utf8_well_formed(query->key, query->klen))
 		return OST_NOTFOUND;
 	enum ost_found found = domain_list_has(host, d->domains, &key, query->deadline, answer);
 	if (found != OST_FOUND)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/utf8.h"
 #include "tables/ldap/directory.h"
 
 static void fail(struct lookup_state *s, const char *what)
@@ -139,7 +140,7 @@ static const struct berval *next_value(struct lookup_state *s, struct level *l)
 static void add_value(struct lookup_state *s, const struct berval *value)
 {
 	size_t len = strnlen(value->bv_val, value->bv_len);
-	if (!directory_quote_is_utf8(value->bv_val, len)) {
+	if (!utf8_well_formed(value->bv_val, len)) {
 		s->failed = true;
 		s->d->host->why(&s->why, "a value that is not UTF-8, for key: '%.100s'", s->key->whole.text);
 		return;

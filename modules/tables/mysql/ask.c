@@ -75,11 +75,10 @@ static enum sql_outcome judge_sets(struct asking *q)
 
 /* ---- as text ---------------------------------------------------------------------------------------------------------------- */
 
-static void quote(void *ctx, struct bytes *out, struct span part)
+static void quote(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
-	bytes_reserve(out, 2 * part.len + 1);
-	if (!out->failed)
-		out->len += mysql_real_escape_string(ctx, out->data + out->len, part.at, part.len);
+	if (text_buf_reserve(out, 2 * len))
+		out->len += mysql_real_escape_string(ctx, out->text + out->len, text, len);
 }
 
 static void take_text_rows(struct asking *q, MYSQL_RES *r)
@@ -110,31 +109,31 @@ static bool take_text_set(struct asking *q)
 
 static enum sql_outcome ask_as_text(struct asking *q)
 {
-	struct bytes text = { 0 };
+	struct text_buf text = { 0 };
 	int error = 0, wants;
 	sql_lookup_text(q->l, quote, q->k->db, &text);
-	if (text.failed || text.len == 0) {
-		bytes_free(&text);
-		q->t->host->why(q->why, "out of memory");
+	if (text.spoilt) {
+		text_buf_free(&text);
+		q->t->host->why(q->why, "the query is too long");
 		return SQL_REFUSED;
 	}
-	wants = mysql_real_query_start(&error, q->k->db, text.data, text.len);
+	wants = mysql_real_query_start(&error, q->k->db, text_buf_text(&text), text.len);
 	FINISH(q, wants, mysql_real_query_cont, &error, q->k->db);
 	while (!error && take_text_set(q)) {
 		wants = mysql_next_result_start(&error, q->k->db);
 		FINISH(q, wants, mysql_next_result_cont, &error, q->k->db);
 	}
-	bytes_free(&text);
+	text_buf_free(&text);
 	return error >= 0 ? failed_text(q) : judge_sets(q); /* -1: no more results */
 }
 
 /* ---- by a statement --------------------------------------------------------------------------------------------------------- */
 
-/* Values of any length: each column's place is as large as its longest value. */
-static bool bind_columns(struct asking *q, MYSQL_RES *columns, MYSQL_BIND *bind, unsigned n,
-			 struct bytes *space)
+/* Values of any length: each column's place is as large as its longest value. The places, for free(); NULL:
+ * there are none. */
+static char *bind_columns(struct asking *q, MYSQL_RES *columns, MYSQL_BIND *bind, unsigned n)
 {
-	size_t at[COLUMNS_MAX];
+	size_t total = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const MYSQL_FIELD *field = mysql_fetch_field_direct(columns, i);
 		/* Numbers and dates become text here, which is no longer than this. */
@@ -142,30 +141,31 @@ static bool bind_columns(struct asking *q, MYSQL_RES *columns, MYSQL_BIND *bind,
 		bind[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_STRING, .buffer_length = room };
 		bind[i].length = &bind[i].length_value;
 		bind[i].is_null = &bind[i].is_null_value;
-		at[i] = space->len;
-		bytes_reserve(space, room);
-		space->len += space->failed ? 0 : room;
+		total += room;
 	}
-	for (unsigned i = 0; i < n && !space->failed; i++)
-		bind[i].buffer = space->data + at[i];
-	return !space->failed && mysql_stmt_bind_result(q->k->statement, bind) == 0;
+	char *space = malloc(total), *at = space;
+	for (unsigned i = 0; i < n && space; at += bind[i++].buffer_length)
+		bind[i].buffer = at;
+	if (space && mysql_stmt_bind_result(q->k->statement, bind) == 0)
+		return space;
+	free(space);
+	return NULL;
 }
 
 static bool take_rows(struct asking *q, MYSQL_RES *columns)
 {
 	MYSQL_STMT *s = q->k->statement;
 	MYSQL_BIND bind[COLUMNS_MAX];
-	struct bytes space = { 0 };
 	unsigned n = mysql_num_fields(columns);
-	n = n < COLUMNS_MAX ? n : COLUMNS_MAX;
-	bool ok = n == mysql_num_fields(columns) && bind_columns(q, columns, bind, n, &space);
+	char *space = n <= COLUMNS_MAX ? bind_columns(q, columns, bind, n) : NULL;
 	int result = 0;
-	while (ok && (result = mysql_stmt_fetch(s)) == 0)
+	while (space && (result = mysql_stmt_fetch(s)) == 0)
 		for (unsigned i = 0; i < n; i++)
 			if (!bind[i].is_null_value)
 				sql_lookup_value(q->l, bind[i].buffer, bind[i].length_value);
-	bytes_free(&space);
-	return ok && result == MYSQL_NO_DATA;
+	bool ok = space && result == MYSQL_NO_DATA;
+	free(space);
+	return ok;
 }
 
 /* One result of several; false: an error. */
@@ -249,7 +249,7 @@ static enum sql_outcome ask_bound(struct asking *q)
 	size_t count = q->t->table.query->count;
 	for (size_t i = 0; i < count; i++) {
 		bind[i].buffer_type = MYSQL_TYPE_STRING;
-		bind[i].buffer = (char *)(uintptr_t)q->l->param[i].at;
+		bind[i].buffer = (char *)(uintptr_t)q->l->param[i].text;
 		bind[i].buffer_length = q->l->param[i].len;
 	}
 	if (mysql_stmt_param_count(s) != count || (count > 0 && mysql_stmt_bind_param(s, bind)))

@@ -92,15 +92,14 @@ static void set_options(const struct mysql_table *t, MYSQL *db)
 }
 
 /* "localhost" is the socket, as for every program of MySQL's. */
-static MYSQL *connect_to(const struct mysql_table *t, MYSQL *db, const struct sql_server *s, int64_t deadline)
+static MYSQL *connect_to(const struct mysql_table *t, MYSQL *db, const struct endpoint *s, int64_t deadline)
 {
 	const struct mysql_config *c = t->config;
-	const char *host = s->local || strcmp(s->host, "localhost") == 0 ? NULL : s->host;
-	unsigned port = s->port ? (unsigned)strtoul(s->port, NULL, 10) : 0;
+	const char *host = s->path || strcmp(s->host, "localhost") == 0 ? NULL : s->host;
 	MYSQL *done = NULL;
 	int wants = mysql_real_connect_start(
 		&done, db, host, given(c->user) ? c->user : NULL, given(c->password) ? c->password : NULL,
-		given(c->dbname) ? c->dbname : NULL, port, s->local ? s->host : NULL, CLIENT_MULTI_RESULTS);
+		given(c->dbname) ? c->dbname : NULL, (unsigned)s->port, s->path, CLIENT_MULTI_RESULTS);
 	while (wants)
 		wants = mysql_real_connect_cont(&done, db, mysql_await(t->host, db, wants, deadline));
 	return done;
@@ -118,7 +117,7 @@ void *mysql_connect_one(void *table, size_t i, int64_t deadline, struct ost_why 
 	}
 	k->db = db;
 	set_options(t, db);
-	if (connect_to(t, db, &t->servers.list[i], deadline))
+	if (connect_to(t, db, &t->servers.list[i].at, deadline))
 		return k;
 	const char *text = mysql_error(db);
 	if (t->host->now() >= deadline)

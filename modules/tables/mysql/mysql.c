@@ -80,7 +80,7 @@ static bool mysql_table_open(struct ost_instance *instance, const void *config, 
 	t->host = host;
 	bool ok = mysql_connect_prepare(t, instance, why) &&
 		  sql_table_open(&t->table, host, instance, SQL_MYSQL, &c->common, why) &&
-		  sql_servers_parse(host, c->hosts, &t->servers, why);
+		  sql_servers_parse(host, c->hosts, false, &t->servers, why);
 	if (ok)
 		t->pool = sql_pool_new(&t->table, &t->servers, &c->pool, t, mysql_connect_one,
 				       mysql_disconnect, why);

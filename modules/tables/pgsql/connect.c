@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,7 @@ static bool make_target(const struct pgsql *t, struct ost_instance *instance, co
 	const struct pgsql_config *c = t->config;
 	for (size_t i = 0; i < PGSQL_FILES; i++)
 		g->files[i].fd = -1;
-	if (s->uri) {
+	if (s->is_uri) {
 		if (!add_string(t, g, s->text, "hosts", why))
 			return false;
 	} else {
@@ -90,8 +91,9 @@ static bool make_target(const struct pgsql *t, struct ost_instance *instance, co
 			add(g, "dbname", c->dbname);
 		add(g, "user", c->user && *c->user ? c->user : NULL);
 		add(g, "password", c->password && *c->password ? c->password : NULL);
-		add(g, "port", s->port);
-		if (s->local ? !add_socket(g, s->host) : (*s->host && !add(g, "host", s->host)))
+		snprintf(g->port, sizeof g->port, "%d", s->at.port);
+		add(g, "port", s->at.port ? g->port : NULL);
+		if (s->at.path ? !add_socket(g, s->at.path) : !add(g, "host", s->at.host))
 			return t->host->why(why, "out of memory");
 	}
 	add(g, "client_encoding", c->encoding && *c->encoding ? c->encoding : NULL);

@@ -22,7 +22,7 @@ enum { PGSQL_WORDS_MAX = 80, PGSQL_FILES = 4 };
 struct pgsql_target {
 	const char *name[PGSQL_WORDS_MAX + 1], *value[PGSQL_WORDS_MAX + 1];
 	PQconninfoOption *parsed; /* they point into this */
-	char *folder, *port;      /* and these */
+	char *folder, port[8];    /* and these */
 	struct keptfile files[PGSQL_FILES];
 };
 

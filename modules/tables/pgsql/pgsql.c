@@ -127,13 +127,12 @@ static void take_rows(const PGresult *r, struct sql_lookup *l)
 						 (size_t)PQgetlength(r, row, column));
 }
 
-static void quote(void *ctx, struct bytes *out, struct span part)
+static void quote(void *ctx, struct text_buf *out, const char *text, size_t len)
 {
-	bytes_reserve(out, 2 * part.len + 1);
 	int error = 0;
-	if (!out->failed)
-		out->len += PQescapeStringConn(ctx, out->data + out->len, part.at, part.len, &error);
-	out->failed = out->failed || error;
+	if (text_buf_reserve(out, 2 * len))
+		out->len += PQescapeStringConn(ctx, out->text + out->len, text, len, &error);
+	out->spoilt = out->spoilt || error;
 }
 
 /* As text with quoted keys: for servers that cannot tell what type a parameter has. */
@@ -141,17 +140,17 @@ static enum sql_outcome ask_as_text(struct pgsql *t, struct connection *k, struc
 				    struct ost_why *why)
 {
 	PGresult *r;
-	struct bytes text = { 0 };
+	struct text_buf text = { 0 };
 	(void)t;
 	sql_lookup_text(l, quote, k->pg, &text);
-	if (text.failed) {
-		bytes_free(&text);
+	if (text.spoilt) {
+		text_buf_free(&text);
 		host->why(why, "the key cannot be quoted: %s", PQerrorMessage(k->pg));
 		return SQL_REFUSED;
 	}
 	enum sql_outcome outcome =
-		get(k->pg, PQsendQuery(k->pg, text.data), l->asked->deadline, &r, NULL, why);
-	bytes_free(&text);
+		get(k->pg, PQsendQuery(k->pg, text_buf_text(&text)), l->asked->deadline, &r, NULL, why);
+	text_buf_free(&text);
 	if (outcome == SQL_ANSWERED)
 		take_rows(r, l);
 	PQclear(r);
@@ -193,7 +192,7 @@ static enum sql_outcome ask_bound(struct pgsql *t, struct connection *k, struct 
 	const char *values[SQL_PARAMS_MAX];
 	int count = (int)t->table.query->count;
 	for (int i = 0; i < count; i++)
-		values[i] = l->param[i].at;
+		values[i] = l->param[i].text;
 	bool keep = !atomic_load(&t->no_statements);
 	enum sql_outcome outcome = keep && !k->prepared ? prepare(t, k, l, why) : SQL_ANSWERED;
 	if (outcome != SQL_ANSWERED)
@@ -249,7 +248,7 @@ static bool pgsql_open(struct ost_instance *instance, const void *config, void *
 	t->config = c;
 	t->host = host;
 	bool ok = sql_table_open(&t->table, host, instance, SQL_PGSQL, &c->common, why) &&
-		  sql_servers_parse(host, c->hosts, &t->servers, why) &&
+		  sql_servers_parse(host, c->hosts, true, &t->servers, why) &&
 		  pgsql_connect_prepare(t, instance, why);
 	if (ok)
 		t->pool = sql_pool_new(&t->table, &t->servers, &c->pool, t, pgsql_connect, pgsql_disconnect,

@@ -148,7 +148,7 @@ static enum sql_outcome ask(void *ctx, void *connection, struct sql_lookup *l, s
 	int result = SQLITE_OK;
 	k->deadline = l->asked->deadline;
 	for (size_t i = 0; i < t->table.query->count && result == SQLITE_OK; i++)
-		result = sqlite3_bind_text64(k->statement, (int)i + 1, l->param[i].at, l->param[i].len,
+		result = sqlite3_bind_text64(k->statement, (int)i + 1, l->param[i].text, l->param[i].len,
 					     SQLITE_STATIC, SQLITE_UTF8);
 	if (result == SQLITE_OK)
 		while ((result = sqlite3_step(k->statement)) == SQLITE_ROW)

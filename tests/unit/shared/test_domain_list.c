@@ -46,8 +46,9 @@ static int file_open(struct ost_instance *instance, const char *path, const char
 static struct ost_table *table_open(struct ost_instance *instance, const char *name, struct ost_why *w)
 {
 	(void)instance;
-	w->text[0] = '\0';
-	return strcmp(name, "good:x") == 0 ? &table : &broken;
+	bool good = strcmp(name, "good:x") == 0;
+	why(w, "%s", good ? "" : "cannot be opened");
+	return good ? &table : &broken;
 }
 
 static enum ost_found table_ask(struct ost_table *t, const struct ost_query *q, struct ost_answer *answer)
@@ -58,8 +59,21 @@ static enum ost_found table_ask(struct ost_table *t, const struct ost_query *q, 
 	return q->klen == strlen(t->has) && memcmp(q->key, t->has, q->klen) == 0 && q->deadline == 7;
 }
 
+static char logged[200];
+
+static void log_line(struct ost_instance *instance, enum ost_level level, const char *fmt, ...)
+{
+	va_list ap;
+	(void)instance;
+	assert_int_equal(level, OST_LOG_WARNING);
+	va_start(ap, fmt);
+	vsnprintf(logged, sizeof logged, fmt, ap);
+	va_end(ap);
+}
+
 static const struct ost_host host = { .size = sizeof host,
 				      .why = why,
+				      .log = log_line,
 				      .file_open = file_open,
 				      .table_open = table_open,
 				      .table_ask = table_ask };
@@ -127,6 +141,20 @@ static void the_first_item_that_matches_decides(void **state)
 	assert_int_equal(ask("a.test", longest, sizeof longest - 1), OST_NOTFOUND);
 }
 
+static void a_table_that_cannot_be_opened_is_told(void **state)
+{
+	struct domain_list *list;
+	struct ost_why w = { "" };
+	(void)state;
+	logged[0] = '\0';
+	assert_true(domain_list_open(&host, NULL, "good:x", &list, &w));
+	domain_list_close(list);
+	assert_string_equal(logged, "");
+	assert_true(domain_list_open(&host, NULL, "good:x !bad:x", &list, &w));
+	domain_list_close(list);
+	assert_string_equal(logged, "parameter domain: bad:x: cannot be opened");
+}
+
 static void what_cannot_be_read_is_refused(void **state)
 {
 	(void)state;
@@ -145,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_item_that_matches_decides),
+		cmocka_unit_test(a_table_that_cannot_be_opened_is_told),
 		cmocka_unit_test(what_cannot_be_read_is_refused),
 	};
 	return cmocka_run_group_tests_name("domain_list", tests, NULL, NULL);

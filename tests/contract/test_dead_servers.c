@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What every table that asks a server must do while it has none: none that listens, and one that accepts and
- * never says a word. What it does with a real one is seen by tests/e2e. */
+ * never says a word. With real ones: test_servers, tests/e2e. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -163,5 +163,5 @@ int main(void)
 		}
 	}
 	fixture_close(&look);
-	return n ? _cmocka_run_group_tests("servers", tests, n, setup_servers, teardown_servers) : 0;
+	return n ? _cmocka_run_group_tests("dead servers", tests, n, setup_servers, teardown_servers) : 0;
 }
