@@ -30,6 +30,8 @@ static const char usage[] =
 
 /* ---- messages ---- */
 
+static void say(const struct postconf *, const char *grade, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
 static void say(const struct postconf *p, const char *grade, const char *fmt, va_list ap)
 {
 	struct buf text = BUF_INIT;
