@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "ipc/desk.h"
 #include "ipc/protocol.h"
+#include "module/pools.h"
 #include "process/roles.h"
 #include "proxymap/approved.h"
 
@@ -147,7 +148,8 @@ static void turn(struct process *p)
 	uint64_t count;
 	for (size_t i = 0; i < n; i++)
 		fds[i + 2] = interest(p->clients[i]);
-	if (poll(fds, n + 2, clock_poll_ms(p->end)) <= 0)
+	int64_t tidy = mod_pools_tidy();
+	if (poll(fds, n + 2, clock_poll_ms(tidy < p->end ? tidy : p->end)) <= 0)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (fds[i + 2].revents && !attend(p, p->clients[i], fds[i + 2].revents))

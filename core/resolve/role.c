@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/desk.h"
+#include "module/pools.h"
 #include "resolve/answer.h"
 
 enum { CLIENTS_MAX = 16, THREADS_MAX = 32, SHARE = 8 /* questions that one thread takes at a time */ };
@@ -108,7 +109,7 @@ static void turn(struct process *p)
 		fds[i + 1] =
 			(struct pollfd){ .fd = p->clients[i] ? ipc_link_fd(client_link(p->clients[i])) : -1,
 					 .events = POLLIN };
-	if (poll(fds, CLIENTS_MAX + 1, -1) <= 0)
+	if (poll(fds, CLIENTS_MAX + 1, clock_poll_ms(mod_pools_tidy())) <= 0)
 		return;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (fds[i + 1].revents && !serve_client(p, p->clients[i]))
