@@ -6,9 +6,13 @@ import contextlib
 import os
 import pathlib
 import signal
+import sys
 import time
 
+import mariadb
+import postgres
 import pytest
+from dbserver import DATABASE, MAIL_PASSWORD, MAIL_USER
 from instance import MASTER_CF, PREFIX, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: chroot")
@@ -232,3 +236,34 @@ def test_check_knows_what_a_jail_cannot_reach(make):
         assert "cannot be reached" not in r.stderr, r.stderr
         assert r.returncode == 0, r.stderr
     assert check(outside, MASTER_CF).returncode == 0
+
+
+@pytest.mark.parametrize("server", [mariadb.MariaDB, postgres.Postgres], ids=lambda c: c.type)
+def test_a_database_that_is_started_anew(table, server):
+    """Asked from the jail all the time: a wrong answer never, and a right one within five seconds of its return."""
+    if not sys.modules[server.__module__].available():
+        pytest.skip("no such server here")
+    with server() as db:
+        cf = db.folder / "access.cf"
+        db.make_database()
+        db.sql("CREATE TABLE access (address VARCHAR(100) PRIMARY KEY, action VARCHAR(100)); "
+               "INSERT INTO access VALUES ('bad@here.test', 'REJECT not him')")
+        if server.type == "pgsql":
+            db.sql(f"GRANT SELECT ON access TO {MAIL_USER}")
+        cf.write_text(f"hosts = {db.hosts()}\nuser = {MAIL_USER}\npassword = {MAIL_PASSWORD}\ndbname = {DATABASE}\n"
+                      "query = SELECT action FROM access WHERE address = '%s'\n")
+        cf.chmod(0o644)
+        i = table(f"proxy:{server.type}:{cf}")
+        assert (rcpt(i, "bad@here.test")[0], rcpt(i, "good@here.test")[0]) == (554, 250)
+
+        def right(address, wanted):
+            code = rcpt(i, address)[0]
+            assert code in (wanted, 451), (address, code)
+            return code == wanted
+
+        db.kill()
+        for _ in range(20):
+            assert not right("bad@here.test", 554) and not right("good@here.test", 250)
+        db.start()
+        wait_for(lambda: right("bad@here.test", 554) and right("good@here.test", 250), 5)
+        assert all(jailed(i, pid) for pid in pids(i, "smtpd"))
