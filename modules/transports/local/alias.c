@@ -37,7 +37,7 @@ void names_free(struct names *n)
 	*n = (struct names){ .count = 0 };
 }
 
-void expansion_free(struct expansion *e)
+void local_alias_free(struct alias_expansion *e)
 {
 	names_free(&e->users);
 	names_free(&e->addresses);
@@ -120,10 +120,10 @@ size_t alias_base_length(const char *name, const char *delimiters)
 
 /* ---- expansion ----------------------------------------------------------------------------------------------------------- */
 
-static enum alias_outcome expand(struct expansion *e, const char *name, const char *parent, int depth);
+static enum alias_outcome expand(struct alias_expansion *e, const char *name, const char *parent, int depth);
 
 /* Looks a name up, then without its extension. *value is a copy to be freed. */
-static enum ost_found look_up(struct expansion *e, const char *name, char **value)
+static enum ost_found look_up(struct alias_expansion *e, const char *name, char **value)
 {
 	struct ost_why why = { .text = "" };
 	const char *found_value;
@@ -145,7 +145,7 @@ static enum ost_found look_up(struct expansion *e, const char *name, char **valu
 }
 
 /* Is the domain one of ours? Tables and patterns are not looked at: such an address takes the way over the queue. */
-static bool local_domain(const struct expansion *e, const char *domain)
+static bool local_domain(const struct alias_expansion *e, const char *domain)
 {
 	for (const char *p = e->domains; *p;) {
 		p += strspn(p, ", \t\r\n");
@@ -157,14 +157,14 @@ static bool local_domain(const struct expansion *e, const char *domain)
 	return false;
 }
 
-static enum alias_outcome unsupported(struct expansion *e, const char *element)
+static enum alias_outcome unsupported(struct alias_expansion *e, const char *element)
 {
 	snprintf(e->why, sizeof e->why, "alias target %.200s: commands, files and includes are not supported yet", element);
 	return ALIAS_UNSUPPORTED;
 }
 
 /* One element of a right-hand side. */
-static enum alias_outcome take_element(struct expansion *e, const char *element, const char *parent, int depth)
+static enum alias_outcome take_element(struct alias_expansion *e, const char *element, const char *parent, int depth)
 {
 	char local[NAME_SIZE];
 	const char *at = strrchr(element, '@');
@@ -184,7 +184,7 @@ static enum alias_outcome take_element(struct expansion *e, const char *element,
 	return expand(e, local, parent, depth);
 }
 
-static enum alias_outcome take_elements(struct expansion *e, const char *value, const char *name, int depth)
+static enum alias_outcome take_elements(struct alias_expansion *e, const char *value, const char *name, int depth)
 {
 	char element[NAME_SIZE];
 	enum alias_outcome outcome = ALIAS_OK;
@@ -199,7 +199,7 @@ static enum alias_outcome take_elements(struct expansion *e, const char *value, 
 	return outcome;
 }
 
-static void add_user(struct expansion *e, const char *name)
+static void add_user(struct alias_expansion *e, const char *name)
 {
 	char user[NAME_SIZE];
 	snprintf(user, sizeof user, "%.*s", (int)alias_base_length(name, e->delimiters), name);
@@ -209,7 +209,7 @@ static void add_user(struct expansion *e, const char *name)
 }
 
 /* parent: the alias that names it, NULL for the recipient itself. */
-static enum alias_outcome expand(struct expansion *e, const char *name, const char *parent, int depth)
+static enum alias_outcome expand(struct alias_expansion *e, const char *name, const char *parent, int depth)
 {
 	char *value = NULL;
 	if (parent && strcasecmp(name, parent) == 0) { /* "joe: joe, …": the mailbox */
@@ -238,7 +238,7 @@ static enum alias_outcome expand(struct expansion *e, const char *name, const ch
 }
 
 /* "owner-NAME", when there is such an alias: who hears of failures of a list's members. */
-static enum alias_outcome find_owner(struct expansion *e, const char *name)
+static enum alias_outcome find_owner(struct alias_expansion *e, const char *name)
 {
 	char *value = NULL;
 	char owner[NAME_SIZE];
@@ -253,7 +253,7 @@ static enum alias_outcome find_owner(struct expansion *e, const char *name)
 	return found == OST_FOUND || found == OST_NOTFOUND ? ALIAS_OK : ALIAS_TEMPFAIL;
 }
 
-enum alias_outcome local_alias_expand(struct expansion *e, const char *name)
+enum alias_outcome local_alias_expand(struct alias_expansion *e, const char *name)
 {
 	enum alias_outcome outcome = expand(e, name, NULL, 0);
 	if (outcome == ALIAS_OK && e->aliased)

@@ -23,7 +23,7 @@ enum alias_outcome {
 	ALIAS_TOO_MUCH,
 };
 
-struct expansion {
+struct alias_expansion {
 	/* Given. */
 	const struct ost_host *host;
 	const struct ost_tables *maps;
@@ -39,8 +39,8 @@ struct expansion {
 };
 
 /* name: a local part. */
-enum alias_outcome local_alias_expand(struct expansion *, const char *name);
-void expansion_free(struct expansion *);
+enum alias_outcome local_alias_expand(struct alias_expansion *, const char *name);
+void local_alias_free(struct alias_expansion *);
 
 /* ---- pure -------------------------------------------------------------------------------------------------------------- */
 /* The next element of an alias' right-hand side into out: "|command", "/file", ":include:file", an address without its

@@ -164,7 +164,7 @@ static void to_addresses(const struct mail *m, const struct names *addresses, st
 }
 
 /* The outcome of an expansion that did not work out. */
-static void not_expanded(struct result *result, enum alias_outcome outcome, const struct expansion *e, const struct mail *m)
+static void not_expanded(struct result *result, enum alias_outcome outcome, const struct alias_expansion *e, const struct mail *m)
 {
 	if (outcome == ALIAS_LOOP || outcome == ALIAS_TOO_MUCH) {
 		set(result, OST_BOUNCED, "5.4.6", e->why);
@@ -176,7 +176,7 @@ static void not_expanded(struct result *result, enum alias_outcome outcome, cons
 }
 
 /* Mailboxes first: they may fail where a stored message cannot. */
-static void deliver_expanded(struct mail *m, const struct expansion *e, struct result *result)
+static void deliver_expanded(struct mail *m, const struct alias_expansion *e, struct result *result)
 {
 	if (*e->owner) {
 		snprintf(m->owner, sizeof m->owner, "%s@%s", e->owner, m->local->config->origin);
@@ -196,7 +196,7 @@ static void deliver_one(const struct local *l, struct ost_delivery *d, uint32_t 
 	const char *address = d->rcpts[rcpt].address, *at = strrchr(address, '@');
 	char name[512];
 	struct mail m = { .local = l, .d = d, .rcpt = rcpt, .sender = d->sender };
-	struct expansion e = { .host = host, .maps = c->aliases, .delimiters = c->delimiters, .domains = c->domains };
+	struct alias_expansion e = { .host = host, .maps = c->aliases, .delimiters = c->delimiters, .domains = c->domains };
 	snprintf(name, sizeof name, "%.*s", at ? (int)(at - address) : (int)strlen(address), address);
 	if (mail_was_here(host, d, address)) {
 		snprintf(e.why, sizeof e.why, "mail forwarding loop for %.200s", address);
@@ -208,7 +208,7 @@ static void deliver_one(const struct local *l, struct ost_delivery *d, uint32_t 
 		deliver_expanded(&m, &e, result);
 	else
 		not_expanded(result, outcome, &e, &m);
-	expansion_free(&e);
+	local_alias_free(&e);
 }
 
 static void local_deliver(void *self, struct ost_delivery *d)

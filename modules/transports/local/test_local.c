@@ -91,7 +91,7 @@ static const struct trial_entry aliases[] = {
 static const struct ost_tables alias_table = { aliases };
 
 /* "ann bob | far@far.test" */
-static void show(char *text, size_t size, const struct expansion *e)
+static void show(char *text, size_t size, const struct alias_expansion *e)
 {
 	text[0] = '\0';
 	for (size_t i = 0; i < e->users.count; i++)
@@ -128,14 +128,14 @@ static void expansions(void **state)
 		{ "inner", ALIAS_TEMPFAIL, "the table is broken" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+",
+		struct alias_expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+",
 				       .domains = "other.test, here.test" };
 		char text[512];
 		enum alias_outcome outcome = local_alias_expand(&e, rows[i].name);
 		show(text, sizeof text, &e);
 		if (outcome != rows[i].outcome || !strstr(outcome ? e.why : text, rows[i].result))
 			fail_msg("%s: outcome %d, %s, %s", rows[i].name, outcome, text, e.why);
-		expansion_free(&e);
+		local_alias_free(&e);
 	}
 }
 
@@ -145,10 +145,10 @@ static void owners(void **state)
 	static const char *const rows[][2] = { { "list", "owner-list" }, { "list+x", "owner-list" }, { "joe", "" },
 					       { "owner-list", "" } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+", .domains = "here.test" };
+		struct alias_expansion e = { .host = &trial_host, .maps = &alias_table, .delimiters = "+", .domains = "here.test" };
 		assert_int_equal(local_alias_expand(&e, rows[i][0]), ALIAS_OK);
 		assert_string_equal(e.owner, rows[i][1]);
-		expansion_free(&e);
+		local_alias_free(&e);
 	}
 }
 
@@ -164,10 +164,10 @@ static void bounds(void **state)
 		chain[i] = (struct trial_entry){ key, value };
 	}
 	struct ost_tables table = { chain };
-	struct expansion e = { .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
+	struct alias_expansion e = { .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
 	assert_int_equal(local_alias_expand(&e, "n0"), ALIAS_TOO_MUCH);
 	assert_non_null(strstr(e.why, "nested too deeply"));
-	expansion_free(&e);
+	local_alias_free(&e);
 	for (int i = 0; i < CHAIN; i++) {
 		free((void *)(uintptr_t)chain[i].key);
 		free((void *)(uintptr_t)chain[i].value);
@@ -179,9 +179,9 @@ static void bounds(void **state)
 		len += (size_t)snprintf(members + len, 12, "%d@x,", i);
 	const struct trial_entry large[] = { { "large", members }, { NULL, NULL } };
 	table = (struct ost_tables){ large };
-	e = (struct expansion){ .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
+	e = (struct alias_expansion){ .host = &trial_host, .maps = &table, .delimiters = "", .domains = "" };
 	assert_int_equal(local_alias_expand(&e, "large"), ALIAS_TOO_MUCH);
-	expansion_free(&e);
+	local_alias_free(&e);
 	free(members);
 }
 
