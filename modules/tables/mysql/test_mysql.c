@@ -5,29 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "table/table.h"
 #include "tests/support/group.h"
 
 FIXTURE_GROUP("");
 
-static int files;
-
-/* Opens mysql:FILE with these lines; "" or what is wrong. */
-static const char *opened(const char *lines, char text[300])
-{
-	char name[32], spec[300];
-	struct ost_why why = { "" };
-	snprintf(name, sizeof name, "db%d.cf", ++files);
-	snprintf(spec, sizeof spec, "mysql:%s", fixture_file(&fix, name, lines));
-	table_open(fix.view, spec, &why);
-	snprintf(text, 300, "%s", why.text);
-	return text;
-}
+#define SQLFILE_TYPE "mysql"
+#include "tests/support/sqlfile.h"
 
 static void what_a_file_may_say(void **state)
 {
@@ -44,17 +30,13 @@ static void what_a_file_may_say(void **state)
 		"dbname = x\nquery = CALL f('%s')\nrequire_result_set = no\ncharset = latin1\noption_group "
 		"=\n",
 	};
-	char text[300];
-	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		assert_string_equal(opened(good[i], text), "");
+	expect_good(good, sizeof good / sizeof *good);
 }
 
 static void what_is_wrong_is_told(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *lines, *text;
-	} bad[] = {
+	static const struct sqlfile_bad bad[] = {
 		{ "dbname = x\n", "parameter query is not set, and neither is table" },
 		{ "dbname = x\ntable = t\nselect_field = a\n",
 		  "parameter query is not set, and neither is where_field" },
@@ -70,33 +52,7 @@ static void what_is_wrong_is_told(void **state)
 		{ "dbname = x\nquery = SELECT '%s'\nrequire_result_set = perhaps\n",
 		  "line 3: parameter require_result_set: " },
 	};
-	char text[300];
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		if (!strstr(opened(bad[i].lines, text), bad[i].text))
-			fail_msg("%s: %s", bad[i].lines, text);
-}
-
-/* Keys that are outside of what the file speaks of are not asked for: nobody is there who could be. */
-static void keys_that_are_not_asked_for(void **state)
-{
-	(void)state;
-	char spec[300];
-	struct ost_why why = { "" };
-	struct lookup found;
-	static const struct {
-		const char *key;
-		size_t len;
-	} keys[] = { { "plain", 5 }, { "@example.com", 12 },     { "joe@example.org", 15 }, { "joe@com", 7 },
-		     { "", 0 },      { "a\0b@example.com", 15 }, { "\xff@example.com", 13 } };
-	snprintf(spec, sizeof spec, "mysql:%s",
-		 fixture_file(&fix, "few.cf",
-			      "dbname = x\nhosts = unix:/nonexistent\nquery = SELECT '%2'\ndomain = "
-			      "example.com, com\n"));
-	struct table *t = table_open(fix.view, spec, &why);
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		assert_int_equal(table_lookup(t, a, keys[i].key, keys[i].len, &found), OST_NOTFOUND);
-	assert_int_equal(table_lookup(t, a, "joe@example.com", 15, &found), OST_TEMPFAIL);
-	assert_non_null(strstr(found.why.text, "unix:/nonexistent: connect to mysql server: "));
+	expect_told(bad, sizeof bad / sizeof *bad);
 }
 
 int main(void)

@@ -1,125 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  * socketmap: what goes over the wire, every kind of reply, and servers that are slow, rude, dead, or come
  * back. */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
-#include "base/mem.h"
-#include "table/table.h"
 #include "tests/support/group.h"
-#include "tests/support/peer.h"
 
 FIXTURE_GROUP("socketmap_max_reply_size = 1000\n");
 
-enum { REQUEST_MAX = 1 << 17 };
+#define RUDE_GOOD    "4:OK x,"
+#define RUDE_ENDLESS "00000000000000000000"
+#define RUDE_HEALTHY peer_serve_socketmap
+#define RUDE_SPEC    "socketmap:inet:127.0.0.1:%u:map"
+#include "tests/support/rude.h"
 
-/* ---- a server that does what it was told --------------------------------------------------------------------------- */
-
-enum manner {
-	ANSWER, /* with `reply` */
-	SILENT,
-	SLOW,       /* a byte of reply each 20 ms */
-	ENDLESS,    /* digits without a colon */
-	CLOSE,      /* at once */
-	CLOSE_HALF, /* after `reply`, which is half of one */
-	ONE_EACH,   /* closes after each good answer */
-};
-
-struct rude {
-	enum manner manner;
-	const char *reply;
-	pthread_mutex_t lock; /* guards seen */
-	struct buf seen;      /* all requests */
-};
-
-/* One netstring, as it came; 0: none. */
 static size_t read_request(int fd, char *out)
 {
 	size_t head = peer_read_to(fd, ':', out, 16), n = strtoul(out, NULL, 10);
 	return head && n < REQUEST_MAX - 32 && peer_read(fd, out + head, n + 1) ? head + n + 1 : 0;
 }
 
-static void serve(void *ctx, int fd)
+static void name_table(char spec[160], const char *server, unsigned port)
 {
-	struct rude *r = ctx;
-	char *line = mem_alloc(REQUEST_MAX);
-	size_t n;
-	while ((n = read_request(fd, line)) > 0) {
-		bool ok = r->manner != CLOSE;
-		pthread_mutex_lock(&r->lock);
-		buf_add(&r->seen, line, n);
-		pthread_mutex_unlock(&r->lock);
-		for (const char *p = r->reply; r->manner == SLOW && ok && *p; p++) {
-			usleep(20000);
-			ok = peer_write(fd, p, 1);
-		}
-		while (r->manner == ENDLESS && ok)
-			ok = peer_write(fd, "00000000000000000000", 20);
-		if (r->manner == ANSWER || r->manner == ONE_EACH || r->manner == CLOSE_HALF)
-			ok = peer_write(fd, r->reply, strlen(r->reply)) && r->manner == ANSWER;
-		if (!ok)
-			break;
-	}
-	free(line);
-}
-
-/* ---- one question -------------------------------------------------------------------------------------------------- */
-
-struct scene {
-	struct rude rude;
-	struct peer *peer;
-	struct table *table;
-};
-
-/* Each scene has a port of its own, and so a table of its own. */
-static void open_scene(struct scene *s, const char *server, enum manner manner, const char *reply)
-{
-	char spec[160];
-	struct ost_why why = { "" };
-	*s = (struct scene){ .rude = { .manner = manner, .reply = reply, .seen = BUF_INIT } };
-	pthread_mutex_init(&s->rude.lock, NULL);
-	if (server[0] == '/') {
-		s->peer = peer_start(server, 0, serve, &s->rude);
-		snprintf(spec, sizeof spec, "socketmap:unix:%s:map", server);
-	} else {
-		s->peer = peer_start(strchr(server, ':') ? "::1" : "127.0.0.1", 0, serve, &s->rude);
-		snprintf(spec, sizeof spec, "socketmap:inet:%s:%u:map", server, (unsigned)peer_port(s->peer));
-	}
-	s->table = table_open(fix.view, spec, &why);
-	assert_string_equal(why.text, "");
-}
-
-static void close_scene(struct scene *s)
-{
-	peer_stop(&s->peer);
-	pthread_mutex_destroy(&s->rude.lock);
-	buf_free(&s->rude.seen);
-}
-
-static enum ost_found ask_in(struct scene *s, const char *key, size_t klen, int64_t time,
-			     struct lookup *found)
-{
-	int64_t start = clock_mono();
-	enum ost_found result = table_lookup_until(s->table, a, key, klen, start + time, found);
-	assert_true(clock_mono() - start < time + 5 * CLOCK_SECOND); /* no matter what the server does */
-	return result;
-}
-
-static enum ost_found ask(struct scene *s, const char *key, struct lookup *found)
-{
-	return ask_in(s, key, strlen(key), 10 * CLOCK_SECOND, found);
+	if (server[0] == '/')
+		snprintf(spec, 160, "socketmap:unix:%s:map", server);
+	else
+		snprintf(spec, 160, "socketmap:inet:%s:%u:map", server, port);
 }
 
 /* ---- tests --------------------------------------------------------------------------------------------------------- */
@@ -127,11 +37,7 @@ static enum ost_found ask(struct scene *s, const char *key, struct lookup *found
 static void replies(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *reply;
-		enum ost_found result;
-		const char *text; /* the value, or a part of the reason */
-	} rows[] = {
+	static const struct rude_reply rows[] = {
 		{ "8:OK value,", OST_FOUND, "value" },
 		{ "3:OK ,", OST_FOUND, "" },
 		{ "2:OK,", OST_FOUND, "" },
@@ -157,17 +63,7 @@ static void replies(void **state)
 		{ "1001:OK", OST_TEMPFAIL, "input exceeds size limit" },
 		{ "99999999999999999999999999999999:OK", OST_TEMPFAIL, "input exceeds size limit" },
 	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct scene s;
-		struct lookup found;
-		open_scene(&s, "127.0.0.1", ANSWER, rows[i].reply);
-		enum ost_found result = ask(&s, "key", &found);
-		const char *text = result == OST_FOUND ? found.value : found.why.text;
-		if (result != rows[i].result || (rows[i].text && !strstr(text, rows[i].text)) ||
-		    (result == OST_FOUND && strcmp(text, rows[i].text) != 0))
-			fail_msg("%s answered %d, %s", rows[i].reply, result, text);
-		close_scene(&s);
-	}
+	expect_replies(rows, sizeof rows / sizeof *rows);
 }
 
 static void serve_nul(void *ctx, int fd)
@@ -230,10 +126,7 @@ static void the_longest_reply(void **state)
 static void rude_servers(void **state)
 {
 	(void)state;
-	static const struct {
-		enum manner manner;
-		const char *reply, *why;
-	} rows[] = {
+	static const struct rude_manner rows[] = {
 		{ SILENT, "", "no answer in time" },
 		{ SLOW, "60:OK this takes longer than there is time for it, because it is slow,",
 		  "no answer in time" },
@@ -242,15 +135,7 @@ static void rude_servers(void **state)
 		{ CLOSE_HALF, "8:OK va", "the server closed the connection" },
 		{ CLOSE_HALF, "8", "the server closed the connection" },
 	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct scene s;
-		struct lookup found;
-		open_scene(&s, "127.0.0.1", rows[i].manner, rows[i].reply);
-		assert_int_equal(ask_in(&s, "key", 3, CLOCK_SECOND / 2, &found), OST_TEMPFAIL);
-		if (!strstr(found.why.text, rows[i].why))
-			fail_msg("%s, and not %s", found.why.text, rows[i].why);
-		close_scene(&s);
-	}
+	expect_failures(rows, sizeof rows / sizeof *rows);
 }
 
 static void sockets_names_and_ipv6(void **state)
@@ -287,108 +172,6 @@ static void names_that_are_none(void **state)
 		if (!strstr(why.text, rows[i].why))
 			fail_msg("%s: %s", rows[i].spec, why.text);
 	}
-}
-
-static void a_server_that_is_not_there(void **state)
-{
-	(void)state;
-	struct scene s;
-	struct lookup found;
-	open_scene(&s, "127.0.0.1", ANSWER, "4:OK x,");
-	peer_stop(&s.peer);
-	assert_int_equal(ask(&s, "key", &found), OST_TEMPFAIL);
-	assert_non_null(strstr(found.why.text, "Connection refused"));
-	close_scene(&s);
-}
-
-static void connections_are_kept_and_replaced(void **state)
-{
-	(void)state;
-	struct scene s;
-	struct lookup found;
-	open_scene(&s, "127.0.0.1", ANSWER, "4:OK x,");
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(ask(&s, "key", &found), OST_FOUND);
-	assert_int_equal(peer_accepted(s.peer), 1);
-	close_scene(&s);
-	open_scene(&s, "127.0.0.1", ONE_EACH, "4:OK x,");
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(ask(&s, "key", &found), OST_FOUND);
-	assert_int_equal(peer_accepted(s.peer), 20);
-	close_scene(&s);
-}
-
-/* ---- a server that is restarted ------------------------------------------------------------------------------------ */
-
-enum { ASKERS = 50 };
-
-struct asker {
-	pthread_t thread;
-	struct table *table;
-	atomic_bool *stop;
-	const atomic_bool *up; /* for long enough, and not about to go */
-	atomic_uint *wrong, *found;
-};
-
-static void *ask_on(void *arg)
-{
-	struct asker *me = arg;
-	struct arena *mine = arena_new();
-	while (!atomic_load(me->stop)) {
-		struct lookup found;
-		arena_reset(mine);
-		bool known = (uintptr_t)me & 64, up = atomic_load(me->up);
-		const char *key = known ? "known" : "absent";
-		enum ost_found result = table_lookup(me->table, mine, key, strlen(key), &found);
-		enum ost_found right = known ? OST_FOUND : OST_NOTFOUND;
-		if (result != right && (result != OST_TEMPFAIL || (up && atomic_load(me->up))))
-			atomic_fetch_add(me->wrong, 1);
-		if (result == right)
-			atomic_fetch_add(me->found, 1);
-		usleep(1000);
-	}
-	arena_destroy(&mine);
-	return NULL;
-}
-
-static void a_restart_means_try_again_and_no_more(void **state)
-{
-	(void)state;
-	atomic_bool stop = false, up = true;
-	atomic_uint wrong = 0, answers = 0;
-	struct asker askers[ASKERS];
-	char spec[64];
-	struct ost_why why = { "" };
-	struct peer *p = peer_start("127.0.0.1", 0, peer_serve_socketmap, NULL);
-	uint16_t port = peer_port(p);
-	snprintf(spec, sizeof spec, "socketmap:inet:127.0.0.1:%u:map", (unsigned)port);
-	struct table *t = table_open(fix.view, spec, &why);
-	for (int i = 0; i < ASKERS; i++) {
-		askers[i] = (struct asker){
-			.table = t, .stop = &stop, .up = &up, .wrong = &wrong, .found = &answers
-		};
-		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_on, &askers[i]), 0);
-	}
-	for (int round = 0; round < 3; round++) {
-		while (atomic_load(&answers) < 200)
-			usleep(1000);
-		atomic_store(&up, false);
-		peer_stop(&p);
-		usleep(300000 * (unsigned)round);
-		p = peer_start("127.0.0.1", port, peer_serve_socketmap, NULL);
-		int64_t back = clock_mono();
-		atomic_store(&answers, 0);
-		while (atomic_load(&answers) < 200)
-			usleep(1000);
-		assert_true(clock_mono() - back < 5 * CLOCK_SECOND);
-		atomic_store(&up, true); /* from here on every answer is right */
-		atomic_store(&answers, 0);
-	}
-	atomic_store(&stop, true);
-	for (int i = 0; i < ASKERS; i++)
-		pthread_join(askers[i].thread, NULL);
-	assert_int_equal(atomic_load(&wrong), 0);
-	peer_stop(&p);
 }
 
 int main(void)
