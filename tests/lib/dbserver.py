@@ -34,7 +34,7 @@ class DatabaseServer:
         """ca.pem, and cert.pem with key.pem for 127.0.0.1, signed by it."""
         make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
         ca = ["-subj", "/CN=test authority", "-keyout", self.folder / "ca.key", "-out", self.folder / "ca.pem"]
-        own = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=CA:FALSE",
+        own = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:db.example.test", "-addext", "basicConstraints=CA:FALSE",
                "-CA", self.folder / "ca.pem", "-CAkey", self.folder / "ca.key",
                "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"]
         for argv in (ca, own):

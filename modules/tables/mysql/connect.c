@@ -11,6 +11,8 @@
 enum { STACK = 256 * 1024 };
 /* Makes the library say that it also waits for the time; when that is over is decided here. */
 enum { LONG_SECONDS = 86400 };
+/* Of a host: so many are tried. */
+enum { ADDRESSES = 8 };
 
 bool mysql_connect_prepare(struct mysql_table *t, struct ost_instance *instance, struct ost_why *why)
 {
@@ -91,39 +93,71 @@ static void set_options(const struct mysql_table *t, MYSQL *db)
 		mysql_options(db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 }
 
-/* "localhost" is the socket, as for every program of MySQL's. */
-static MYSQL *connect_to(const struct mysql_table *t, MYSQL *db, const struct endpoint *s, int64_t deadline)
+/* host NULL: the socket. A client that is connected, or NULL with the reason. */
+static MYSQL *connect_to(const struct mysql_table *t, const struct endpoint *s, const char *host,
+			 int64_t deadline, struct ost_why *why)
 {
 	const struct mysql_config *c = t->config;
-	const char *host = s->path || strcmp(s->host, "localhost") == 0 ? NULL : s->host;
-	MYSQL *done = NULL;
+	MYSQL *db = mysql_init(NULL), *done = NULL;
+	if (!db) {
+		t->host->why(why, "out of memory");
+		return NULL;
+	}
+	set_options(t, db);
 	int wants = mysql_real_connect_start(
 		&done, db, host, given(c->user) ? c->user : NULL, given(c->password) ? c->password : NULL,
 		given(c->dbname) ? c->dbname : NULL, (unsigned)s->port, s->path, CLIENT_MULTI_RESULTS);
 	while (wants)
 		wants = mysql_real_connect_cont(&done, db, mysql_await(t->host, db, wants, deadline));
-	return done;
+	if (done)
+		return db;
+	const char *text = t->host->now() < deadline ? mysql_error(db) : "no answer in time";
+	t->host->why(why, "connect to mysql server: %.*s", sql_first_line(text), text);
+	mysql_close(db);
+	return NULL;
 }
 
+/* Is the server's name compared with its certificate? An option file may say so, too. */
+static bool name_counts(const struct mysql_config *c)
+{
+	return c->tls_verify_cert || given(c->option_file);
+}
+
+/* libmariadb looks names up as long as resolv.conf says, without a look at the clock; so they are looked up
+ * before, in time, and it gets numbers. Where the name counts it gets that, once it is known that names are
+ * answered for. */
+static MYSQL *connect_by_name(const struct mysql_table *t, const struct endpoint *s, int64_t deadline,
+			      struct ost_why *why)
+{
+	struct ost_address list[ADDRESSES];
+	size_t count = 0;
+	MYSQL *db = NULL;
+	if (!t->host->addresses(t->table.instance, s->host, list, ADDRESSES, &count, deadline, why))
+		return NULL;
+	if (name_counts(t->config))
+		return connect_to(t, s, s->host, deadline, why);
+	for (size_t i = 0; i < count && !db; i++) {
+		int64_t now = t->host->now();
+		db = connect_to(t, s, list[i].text, now + (deadline - now) / (int64_t)(count - i), why);
+	}
+	return db;
+}
+
+/* "localhost" is the socket, as for every program of MySQL's. */
 void *mysql_connect_one(void *table, size_t i, int64_t deadline, struct ost_why *why)
 {
 	const struct mysql_table *t = table;
+	const struct endpoint *s = &t->servers.list[i].at;
+	bool local = s->path || strcmp(s->host, "localhost") == 0;
 	struct connection *k = calloc(1, sizeof *k);
-	MYSQL *db = k ? mysql_init(NULL) : NULL;
-	if (!db) {
-		free(k);
+	if (!k) {
 		t->host->why(why, "out of memory");
 		return NULL;
 	}
-	k->db = db;
-	set_options(t, db);
-	if (connect_to(t, db, &t->servers.list[i].at, deadline))
+	k->db = local ? connect_to(t, s, NULL, deadline, why) : connect_by_name(t, s, deadline, why);
+	if (k->db)
 		return k;
-	const char *text = mysql_error(db);
-	if (t->host->now() >= deadline)
-		text = "no answer in time";
-	t->host->why(why, "connect to mysql server: %.*s", sql_first_line(text), text);
-	mysql_disconnect(table, k);
+	free(k);
 	return NULL;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connect.h"
 
+#include "addresses.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,11 +155,17 @@ static bool finish(const struct pgsql *t, PGconn *pg, int64_t deadline, struct o
 void *pgsql_connect(void *table, size_t i, int64_t deadline, struct ost_why *why)
 {
 	const struct pgsql *t = table;
-	struct connection *k = calloc(1, sizeof *k);
-	PGconn *pg = k ? PQconnectStartParams(t->targets[i].name, t->targets[i].value, 0) : NULL;
-	if (!pg) {
-		free(k);
-		t->host->why(why, "out of memory");
+	struct pgsql_numeric n;
+	struct connection *k = NULL;
+	bool found = pgsql_numeric_make(&n, t, &t->targets[i], deadline, why);
+	PGconn *pg = found ? PQconnectStartParams(n.name, n.value, 0) : NULL;
+	pgsql_numeric_free(&n); /* libpq has copied it */
+	if (pg)
+		k = calloc(1, sizeof *k);
+	if (!k) {
+		PQfinish(pg);
+		if (found)
+			t->host->why(why, "out of memory");
 		return NULL;
 	}
 	k->pg = pg;
