@@ -47,13 +47,18 @@ static uint32_t no_flags(const struct ost_table *table)
 {
 	return 0;
 }
-static const char *no_unsafe(const struct ost_tables *list)
+static const char *no_guard(struct ost_tables *list)
 {
 	return NULL;
 }
 static uint64_t no_version(const struct ost_table *table)
 {
 	return 0;
+}
+static struct ost_cache *no_cache_open(const struct cfg_view *view, const char *type_name, struct ost_why *why)
+{
+	host_why(why, "tables cannot be used in this process: %s", type_name);
+	return NULL;
 }
 static void no_report(struct ost_delivery *delivery, uint32_t rcpt, const struct ost_report *report)
 {
@@ -133,9 +138,10 @@ static int plain_open(const char *path, struct ost_why *why)
 	return fd;
 }
 
+static const struct mod_caches_ops no_caches = { .open = no_cache_open }; /* so nobody has one to call the others with */
 static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup,   no_lookup_address, no_access_search,
-						 no_open_one,	 no_ask,      no_flags,		 no_unsafe,
-						 no_version };
+						 no_open_one,	 no_ask,      no_flags,		 no_guard,
+						 no_version,	 &no_caches };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
 						     no_forward, no_next, no_mark };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
@@ -226,6 +232,38 @@ static uint32_t table_flags(const struct ost_table *table)
 static uint64_t table_version(const struct ost_table *table)
 {
 	return tables->version(table);
+}
+static struct ost_cache *cache_open(struct ost_instance *instance, const char *type_name, struct ost_why *why)
+{
+	return tables->caches->open(mod_handle_view(instance), type_name, why);
+}
+static void cache_close(struct ost_cache *cache)
+{
+	if (cache)
+		tables->caches->close(cache);
+}
+static enum ost_found cache_ask(struct ost_cache *cache, const struct ost_query *query, struct ost_answer *answer)
+{
+	return tables->caches->ask(cache, query, answer);
+}
+static enum ost_found cache_update(struct ost_cache *cache, const char *key, size_t klen, const char *value, size_t vlen,
+				   struct ost_why *why)
+{
+	return tables->caches->update(cache, key, klen, value, vlen, why);
+}
+static enum ost_found cache_remove(struct ost_cache *cache, const char *key, size_t klen, struct ost_why *why)
+{
+	return tables->caches->remove(cache, key, klen, why);
+}
+static enum ost_found cache_walk(struct ost_cache *cache, struct ost_cursor **cursor, struct ost_answer *key,
+				 struct ost_answer *value)
+{
+	return tables->caches->walk(cache, cursor, key, value);
+}
+static void cache_cursor_free(struct ost_cache *cache, struct ost_cursor *cursor)
+{
+	if (cursor)
+		tables->caches->cursor_free(cache, cursor);
 }
 static void report(struct ost_delivery *d, uint32_t rcpt, const struct ost_report *r)
 {
@@ -321,4 +359,11 @@ const struct ost_host mod_host = {
 	.addresses = host_addresses,
 	.connect = host_connect,
 	.is_cache = host_is_cache,
+	.cache_open = cache_open,
+	.cache_close = cache_close,
+	.cache_ask = cache_ask,
+	.cache_update = cache_update,
+	.cache_remove = cache_remove,
+	.cache_walk = cache_walk,
+	.cache_cursor_free = cache_cursor_free,
 };

@@ -8,6 +8,16 @@
 #include "config/view.h"
 #include "ostler/host.h"
 
+struct mod_caches_ops { /* core/table: caches behind caches */
+	struct ost_cache *(*open)(const struct cfg_view *, const char *type_name, struct ost_why *);
+	void (*close)(struct ost_cache *);
+	enum ost_found (*ask)(struct ost_cache *, const struct ost_query *, struct ost_answer *);
+	enum ost_found (*update)(struct ost_cache *, const char *key, size_t klen, const char *value, size_t vlen,
+				 struct ost_why *);
+	enum ost_found (*remove)(struct ost_cache *, const char *key, size_t klen, struct ost_why *);
+	enum ost_found (*walk)(struct ost_cache *, struct ost_cursor **, struct ost_answer *key, struct ost_answer *value);
+	void (*cursor_free)(struct ost_cache *, struct ost_cursor *);
+};
 struct mod_tables_ops { /* core/table */
 	struct ost_tables *(*open)(const struct cfg_view *, const char *spec, struct ost_why *);
 	enum ost_found (*lookup)(const struct ost_tables *, const char *key, const char **value, struct ost_why *);
@@ -18,8 +28,11 @@ struct mod_tables_ops { /* core/table */
 	struct ost_table *(*open_one)(const struct cfg_view *, const char *type_name, struct ost_why *);
 	enum ost_found (*ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*flags)(const struct ost_table *);
-	const char *(*unsafe)(const struct ost_tables *);
+	/* From now on the list is not asked while a table in it is unfit for decisions on users and files. Which one is now, and
+	 * why, in the calling thread's memory; NULL: none. */
+	const char *(*guard)(struct ost_tables *);
 	uint64_t (*version)(const struct ost_table *);
+	const struct mod_caches_ops *caches;
 };
 struct mod_delivery_ops { /* core/deliver */
 	void (*report)(struct ost_delivery *, uint32_t rcpt, const struct ost_report *);

@@ -55,10 +55,9 @@ static bool fill_bool(const struct filling *f)
 static bool fill_tables(const struct filling *f)
 {
 	struct ost_tables *list = mod_tables()->open(f->view, f->text, NULL);
-	const char *unsafe = f->param->flags & OST_PARAM_SAFE ? mod_tables()->unsafe(list) : NULL;
+	const char *unsafe = f->param->flags & OST_PARAM_SAFE ? mod_tables()->guard(list) : NULL;
 	if (unsafe)
-		return why_set(f->why, "parameter %s: %s map is not allowed for security-sensitive data",
-			       f->param->name, unsafe);
+		return why_set(f->why, "parameter %s: %s", f->param->name, unsafe);
 	*(struct ost_tables **)f->place = list;
 	return true; /* a table that cannot be opened answers "try again later" at each use, and says why */
 }

@@ -51,11 +51,10 @@ static void check_safe(struct worker *w, const struct cfg_view *view, const char
 {
 	char text[600];
 	const char *spec = cfg_lookup(view, param);
-	const char *unsafe = spec ? mod_tables()->unsafe(mod_tables()->open(view, spec, NULL)) : NULL;
+	const char *unsafe = spec ? mod_tables()->guard(mod_tables()->open(view, spec, NULL)) : NULL;
 	if (!unsafe)
 		return;
-	snprintf(text, sizeof text, "%s: %s: %s map is not allowed for security-sensitive data",
-		 cfg_where(view, param), param, unsafe);
+	snprintf(text, sizeof text, "%s: %s: %s", cfg_where(view, param), param, unsafe);
 	tell(w, FINDING_FATAL, text);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table/cache.h"
 
+#include "table/cache_steps.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +41,7 @@ static bool open_instance(struct cache *c, const struct cfg_view *view, struct o
 	if (!provider)
 		return why_set(why, "unsupported dictionary type: %s (%s)", type, inner.text);
 	c->ops = (const struct ost_table_ops *)provider->ops;
-	if (!c->ops->update || !c->ops->remove || !c->ops->walk)
+	if (!c->ops->update || !c->ops->remove)
 		return why_set(why, "%s: tables of the type %s cannot be changed", c->name, type);
 	c->instance = mod_open_cache(provider, view, c->name + len + 1, why);
 	return c->instance != NULL;
@@ -76,8 +78,6 @@ const char *table_cache_name(const struct cache *c)
 	return c->name;
 }
 
-/* ---- entries ----------------------------------------------------------------------------------------------------- */
-
 /* Goes in; false: nested too deep. */
 static bool enter(struct cache *c, const char *entry, int64_t deadline, struct ost_why *why)
 {
@@ -87,6 +87,62 @@ static bool enter(struct cache *c, const char *entry, int64_t deadline, struct o
 	mod_enter(c->instance, entry, deadline);
 	return true;
 }
+
+/* ---- entries, for who tells of failures himself ------------------------------------------------------------------- */
+
+enum ost_found cache_ask(struct cache *c, const struct ost_query *query, struct ost_answer *answer)
+{
+	if (!enter(c, "lookup", query->deadline, answer->why))
+		return OST_TEMPFAIL;
+	enum ost_found result = c->ops->lookup(mod_self(c->instance), query, answer);
+	mod_leave(c->instance);
+	return result == OST_FOUND && !answer->value ? OST_BADTABLE : result;
+}
+
+enum ost_found cache_put(struct cache *c, const char *key, size_t klen, const char *value, size_t vlen,
+			 struct ost_why *why)
+{
+	if (!enter(c, "update", mod_deadline(1), why))
+		return OST_TEMPFAIL;
+	enum ost_found result = c->ops->update(mod_self(c->instance), key, klen, value, vlen, why);
+	mod_leave(c->instance);
+	return result;
+}
+
+enum ost_found cache_take_out(struct cache *c, const char *key, size_t klen, struct ost_why *why)
+{
+	if (!enter(c, "remove", mod_deadline(1), why))
+		return OST_TEMPFAIL;
+	enum ost_found result = c->ops->remove(mod_self(c->instance), key, klen, why);
+	mod_leave(c->instance);
+	return result;
+}
+
+/* Each step is a call of its own, so that the module is not held up. */
+enum ost_found cache_step(struct cache *c, struct ost_cursor **cursor, struct ost_answer *key,
+			  struct ost_answer *value)
+{
+	if (!c->ops->walk) {
+		why_set(key->why, "tables of this type cannot be listed");
+		return OST_BADTABLE;
+	}
+	if (!enter(c, "walk", mod_deadline(1), key->why))
+		return OST_TEMPFAIL;
+	enum ost_found result = c->ops->walk(mod_self(c->instance), cursor, key, value);
+	mod_leave(c->instance);
+	return result == OST_FOUND && (!key->value || !value->value) ? OST_BADTABLE : result;
+}
+
+void cache_step_free(struct cache *c, struct ost_cursor *cursor)
+{
+	struct ost_why why;
+	if (!cursor || !c->ops->cursor_free || !enter(c, "cursor_free", mod_deadline(1), &why))
+		return;
+	c->ops->cursor_free(mod_self(c->instance), cursor);
+	mod_leave(c->instance);
+}
+
+/* ---- entries ------------------------------------------------------------------------------------------------------ */
 
 static enum ost_found checked(const struct cache *c, enum ost_found result, const char *what,
 			      const struct ost_why *why)
@@ -104,13 +160,7 @@ enum ost_found table_cache_lookup(struct cache *c, struct arena *a, const char *
 	struct ost_query query = {
 		.size = sizeof query, .key = key, .klen = strlen(key), .deadline = mod_deadline(1)
 	};
-	enum ost_found result = OST_TEMPFAIL;
-	if (enter(c, "lookup", query.deadline, &found->why)) {
-		result = c->ops->lookup(mod_self(c->instance), &query, &answer);
-		mod_leave(c->instance);
-	}
-	if (result == OST_FOUND && !answer.value)
-		result = OST_BADTABLE;
+	enum ost_found result = cache_ask(c, &query, &answer);
 	if (result == OST_FOUND) {
 		found->value = answer.value;
 		found->len = answer.len;
@@ -121,46 +171,17 @@ enum ost_found table_cache_lookup(struct cache *c, struct arena *a, const char *
 bool table_cache_update(struct cache *c, const char *key, const char *value)
 {
 	struct ost_why why = { "" };
-	enum ost_found result = OST_TEMPFAIL;
-	if (enter(c, "update", mod_deadline(1), &why)) {
-		result = c->ops->update(mod_self(c->instance), key, strlen(key), value, strlen(value), &why);
-		mod_leave(c->instance);
-	}
+	enum ost_found result = cache_put(c, key, strlen(key), value, strlen(value), &why);
 	return checked(c, result, "update", &why) == OST_FOUND;
 }
 
 enum ost_found table_cache_remove(struct cache *c, const char *key)
 {
 	struct ost_why why = { "" };
-	enum ost_found result = OST_TEMPFAIL;
-	if (enter(c, "remove", mod_deadline(1), &why)) {
-		result = c->ops->remove(mod_self(c->instance), key, strlen(key), &why);
-		mod_leave(c->instance);
-	}
-	return checked(c, result, "remove", &why);
+	return checked(c, cache_take_out(c, key, strlen(key), &why), "remove", &why);
 }
 
 /* ---- expiry ------------------------------------------------------------------------------------------------------ */
-
-/* One step of the walk; each is a call of its own, so that the module is not held up. */
-static enum ost_found step(struct cache *c, struct ost_cursor **cursor, struct ost_answer *key,
-			   struct ost_answer *value)
-{
-	if (!enter(c, "walk", mod_deadline(1), key->why))
-		return OST_TEMPFAIL;
-	enum ost_found result = c->ops->walk(mod_self(c->instance), cursor, key, value);
-	mod_leave(c->instance);
-	return result == OST_FOUND && (!key->value || !value->value) ? OST_BADTABLE : result;
-}
-
-static void free_cursor(struct cache *c, struct ost_cursor *cursor)
-{
-	struct ost_why why;
-	if (!cursor || !c->ops->cursor_free || !enter(c, "cursor_free", mod_deadline(1), &why))
-		return;
-	c->ops->cursor_free(mod_self(c->instance), cursor);
-	mod_leave(c->instance);
-}
 
 bool table_cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, void *ctx,
 			struct cache_expired *counts)
@@ -172,7 +193,7 @@ bool table_cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, v
 	for (;;) {
 		arena_reset(a);
 		struct ost_answer key = { .arena = a, .why = &why }, value = { .arena = a, .why = &why };
-		result = step(c, &cursor, &key, &value);
+		result = cache_step(c, &cursor, &key, &value);
 		if (result != OST_FOUND)
 			break;
 		if (keep(ctx, key.value, value.value)) {
@@ -184,6 +205,6 @@ bool table_cache_expire(struct cache *c, struct arena *a, cache_keep_fn *keep, v
 			break;
 		counts->removed++;
 	}
-	free_cursor(c, cursor);
+	cache_step_free(c, cursor);
 	return removed >= OST_NOTFOUND && checked(c, result, "walk", &why) == OST_NOTFOUND;
 }

@@ -7,7 +7,7 @@
 
 #define MAPS_MAGIC 0x6d617073u
 
-/* Constant once made; lives until table_close_all(). */
+/* Constant once it is in use; lives until table_close_all(). */
 struct maps {
 	unsigned magic;
 	struct maps *next;
@@ -16,6 +16,7 @@ struct maps {
 	struct table **tables;
 	size_t count;
 	const struct matchlist *local; /* for modules: which domains are ours; NULL: not opened by a module */
+	bool guarded;                  /* decides on users and files: unsafe tables are not asked */
 };
 
 /* One key in all tables of the list. whole: it is the whole of what is looked up, so that patterns are asked too. */

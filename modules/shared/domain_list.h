@@ -15,7 +15,7 @@ bool domain_list_open(const struct ost_host *, struct ost_instance *, const char
 		      struct domain_list **list, struct ost_why *);
 void domain_list_close(struct domain_list *); /* accepts NULL */
 /* OST_FOUND: look the key up. OST_NOTFOUND: do not (a key without @, or without a local part, neither). Else
- * a table failed, and the answer has the reason. Whatever the answer holds then is of no value. */
+ * a table failed, and the answer has the reason. Whatever the answer holds then is of no value; it may be NULL. */
 enum ost_found domain_list_has(const struct ost_host *, const struct domain_list *,
 			       const struct expansion_key *, int64_t deadline, struct ost_answer *);
 

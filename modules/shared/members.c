@@ -40,7 +40,7 @@ static uint32_t flags_of(const struct members *m)
 	uint32_t flags = OST_TABLE_IMMEDIATE | (m->host->table_flags(m->list[0]) & OST_TABLE_WHOLE_KEYS);
 	for (size_t i = 0; i < m->count; i++) {
 		uint32_t member = m->host->table_flags(m->list[i]);
-		flags |= member & OST_TABLE_UNSAFE;
+		flags |= member & (OST_TABLE_UNSAFE | OST_TABLE_SUBSTITUTES);
 		if (!(member & OST_TABLE_IMMEDIATE))
 			flags &= ~OST_TABLE_IMMEDIATE;
 	}

@@ -79,6 +79,15 @@ static bool load_inline(struct opening *o)
 	return ok;
 }
 
+/* Do results hold what somebody outside may have chosen? */
+static bool substitutes(const struct rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (rules->list[i].groups > 0)
+			return true;
+	return false;
+}
+
 struct patterns *patterns_open(const struct ost_host *host, struct ost_instance *instance, const struct pattern_engine *engine,
 			       struct ost_why *why)
 {
@@ -94,6 +103,8 @@ struct patterns *patterns_open(const struct ost_host *host, struct ost_instance 
 		return NULL;
 	}
 	rules_finish(&o.p->rules, complain, &o);
+	if (substitutes(&o.p->rules))
+		host->set_table_flags(instance, engine->table_flags | OST_TABLE_UNSAFE | OST_TABLE_SUBSTITUTES);
 	return o.p;
 }
 

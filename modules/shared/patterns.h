@@ -23,7 +23,8 @@ struct pattern_flag {
 
 /* What differs between types of tables. */
 struct pattern_engine {
-	const char *type; /* "regexp", for messages */
+	const char *type;     /* "regexp", for messages */
+	uint32_t table_flags; /* OST_TABLE_* of its tables */
 	/* Patterns are words (cidr): neither delimiters nor flags, and a result is literal. */
 	bool words;
 	const struct pattern_flag *flags; /* ends with letter '\0' */

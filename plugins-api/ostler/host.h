@@ -122,7 +122,7 @@ struct ost_host {
 	 * use, and why says what is wrong with it ("": nothing). */
 	struct ost_table *(*table_open)(struct ost_instance *, const char *type_name, struct ost_why *);
 	/* One question, with the key as it is: folding and search orders are those of who asked this module. The answer may be
-	 * the one that the caller has to fill. */
+	 * the one that the caller has to fill, or NULL: the result is all that is wanted. */
 	enum ost_found (*table_ask)(struct ost_table *, const struct ost_query *, struct ost_answer *);
 	uint32_t (*table_flags)(const struct ost_table *); /* OST_TABLE_* */
 	/* Another number than before when what the table holds was replaced: it, or one that it asks, was opened anew (a file
@@ -156,6 +156,17 @@ struct ost_host {
 	/* Is the table opened as a cache, to be made when it is missing, and changed by several processes? It lies in
 	 * data_directory, which stays open to its paths. Asked in open(). */
 	bool (*is_cache)(const struct ost_instance *);
+	/* A cache behind this one: "type:name", opened to be changed, from open() alone. NULL with the reason. The caller's, until
+	 * cache_close() (NULL: nothing). Keys are taken as they are; failures are the caller's to tell. */
+	struct ost_cache *(*cache_open)(struct ost_instance *, const char *type_name, struct ost_why *);
+	void (*cache_close)(struct ost_cache *);
+	enum ost_found (*cache_ask)(struct ost_cache *, const struct ost_query *, struct ost_answer *);
+	enum ost_found (*cache_update)(struct ost_cache *, const char *key, size_t klen, const char *value, size_t vlen,
+				       struct ost_why *);
+	enum ost_found (*cache_remove)(struct ost_cache *, const char *key, size_t klen, struct ost_why *);
+	/* All entries, one for each call; *cursor is NULL at first. Whoever does not go on to the end frees it. */
+	enum ost_found (*cache_walk)(struct ost_cache *, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value);
+	void (*cache_cursor_free)(struct ost_cache *, struct ost_cursor *);
 };
 
 #endif

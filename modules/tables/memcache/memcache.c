@@ -81,7 +81,8 @@ static enum ost_found tell(struct asking *q, enum ost_found found, struct ost_an
 static enum ost_found ask_backup(struct asking *q, const struct ost_query *query, bool keep,
 				 struct ost_answer *answer)
 {
-	enum ost_found found = host->table_ask(q->m->backup, query, answer);
+	enum ost_found found = q->m->changed ? host->cache_ask(q->m->changed, query, answer)
+					     : host->table_ask(q->m->backup, query, answer);
 	if (found != OST_FOUND || !keep)
 		return found;
 	q->new_value = host->answer_value(answer, &q->new_len);
@@ -91,6 +92,11 @@ static enum ost_found ask_backup(struct asking *q, const struct ost_query *query
 			  "memcache:%s: an answer of the backup is not kept: %s",
 			  host->instance_name(q->m->instance), q->why.text);
 	return found;
+}
+
+static bool has_backup(const struct memcache *m)
+{
+	return m->backup || m->changed;
 }
 
 static enum ost_found memcache_lookup(void *self, const struct ost_query *query, struct ost_answer *answer)
@@ -105,12 +111,12 @@ static enum ost_found memcache_lookup(void *self, const struct ost_query *query,
 	struct asking q = { .m = m, .deadline = query->deadline };
 	if (make_name(&q, &key)) {
 		found = memcache_get(&q);
-		if (found == OST_FOUND || !m->backup)
+		if (found == OST_FOUND || !has_backup(m))
 			tell(&q, found, answer);
 		else
 			found = ask_backup(&q, query, found == OST_NOTFOUND, answer);
 	} else {
-		found = m->backup ? ask_backup(&q, query, false, answer) : OST_NOTFOUND;
+		found = has_backup(m) ? ask_backup(&q, query, false, answer) : OST_NOTFOUND;
 	}
 	free(q.value);
 	text_buf_free(&q.name);
@@ -119,50 +125,115 @@ static enum ost_found memcache_lookup(void *self, const struct ost_query *query,
 
 /* ---- changes ----------------------------------------------------------------------------------------------------------- */
 
-static enum ost_found change(struct memcache *m, const char *text, size_t len,
-			     enum ost_found (*command)(struct asking *), const char *value, size_t vlen,
-			     struct ost_why *why)
+typedef enum ost_found command_fn(struct asking *);
+
+/* Changes memcached's entry. OST_NOTFOUND also where a key cannot have one. */
+static enum ost_found change_entry(struct memcache *m, const struct expansion_key *key, command_fn *command,
+				   const char *value, size_t vlen, struct ost_why *why)
 {
-	struct expansion_key key;
 	struct asking q = { .m = m,
+			    .new_value = value,
+			    .new_len = vlen,
 			    .deadline = host->now() + m->c->max_try * (m->c->timeout + m->c->retry_pause) };
-	enum ost_found found = OST_NOTFOUND;
-	if (m->backup) {
-		host->why(why, "a table with a backup cannot be changed");
-		return OST_TEMPFAIL;
-	}
-	q.new_value = value;
-	q.new_len = vlen;
-	if (expansion_split(&m->needs, text, len, &key) && make_name(&q, &key)) {
-		found = command(&q);
+	enum ost_found found = make_name(&q, key) ? command(&q) : OST_NOTFOUND;
+	if (found < OST_NOTFOUND)
 		host->why(why, "%s", q.why.text);
-	} else if (value) {
-		host->why(why, "the key cannot be one of memcached's");
-		found = OST_TEMPFAIL;
-	}
 	text_buf_free(&q.name);
 	return found;
 }
 
-static enum ost_found memcache_update(void *self, const char *key, size_t klen, const char *value,
-				      size_t vlen, struct ost_why *why)
+/* May this key be changed here? False with the reason. */
+static bool take_key(struct memcache *m, const char *text, size_t len, struct expansion_key *key,
+		     struct ost_why *why)
 {
-	return change(self, key, klen, memcache_set, value, vlen, why);
+	if (m->backup)
+		return host->why(why, "the table is not opened for changes, and has a backup");
+	if (!expansion_split(&m->needs, text, len, key))
+		return host->why(why, "the key lacks what key_format needs");
+	int64_t deadline = host->now() + m->c->timeout;
+	return domain_list_has(host, m->domains, key, deadline, NULL) == OST_FOUND ||
+	       host->why(why, "the key is not of a domain that `domain` names");
 }
 
-static enum ost_found memcache_remove(void *self, const char *key, size_t klen, struct ost_why *why)
+/* Where the backup has what is right, an entry that could not be changed is only told. */
+static void tell_stale(struct memcache *m, enum ost_found found, const struct ost_why *why)
 {
-	return change(self, key, klen, memcache_delete, NULL, 0, why);
+	if (found < OST_NOTFOUND)
+		host->log(m->instance, OST_LOG_WARNING, "memcache:%s: changed in the backup alone: %s",
+			  host->instance_name(m->instance), why->text);
+}
+
+static enum ost_found memcache_update(void *self, const char *text, size_t len, const char *value,
+				      size_t vlen, struct ost_why *why)
+{
+	struct memcache *m = self;
+	struct expansion_key key;
+	struct ost_why inner = { "" };
+	if (!take_key(m, text, len, &key, why))
+		return OST_TEMPFAIL;
+	enum ost_found kept =
+		m->changed ? host->cache_update(m->changed, text, len, value, vlen, why) : OST_NOTFOUND;
+	if (m->changed && kept != OST_FOUND)
+		return kept;
+	enum ost_found found = change_entry(m, &key, memcache_set, value, vlen, &inner);
+	if (m->changed) {
+		tell_stale(m, found, &inner);
+		return kept;
+	}
+	host->why(why, "%s", found == OST_NOTFOUND ? "the key cannot be one of memcached's" : inner.text);
+	return found == OST_FOUND ? OST_FOUND : OST_TEMPFAIL;
+}
+
+static enum ost_found memcache_remove(void *self, const char *text, size_t len, struct ost_why *why)
+{
+	struct memcache *m = self;
+	struct expansion_key key;
+	struct ost_why inner = { "" };
+	if (!take_key(m, text, len, &key, why))
+		return OST_TEMPFAIL;
+	enum ost_found kept = m->changed ? host->cache_remove(m->changed, text, len, why) : OST_NOTFOUND;
+	if (kept < OST_NOTFOUND)
+		return kept;
+	enum ost_found found = change_entry(m, &key, memcache_delete, NULL, 0, &inner);
+	if (m->changed) {
+		tell_stale(m, found, &inner);
+		return kept;
+	}
+	host->why(why, "%s", inner.text);
+	return found;
+}
+
+/* memcached cannot tell what it has; the backup can. */
+static enum ost_found memcache_walk(void *self, struct ost_cursor **cursor, struct ost_answer *key,
+				    struct ost_answer *value)
+{
+	const struct memcache *m = self;
+	if (m->changed)
+		return host->cache_walk(m->changed, cursor, key, value);
+	host->answer_why(key, "cannot be listed without a backup");
+	return OST_BADTABLE;
+}
+
+static void memcache_cursor_free(void *self, struct ost_cursor *cursor)
+{
+	const struct memcache *m = self;
+	if (m->changed)
+		host->cache_cursor_free(m->changed, cursor);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------- */
 
-/* A backup that cannot be opened is no reason to fail: it answers "try again". */
+/* A backup that cannot be opened is no reason to fail: it answers "try again". One that is to be changed must
+ * be there. */
 static bool open_backup(struct memcache *m, struct ost_why *why)
 {
+	struct ost_why inner = { "" };
 	if (!*m->c->backup)
 		return true;
-	struct ost_why inner = { "" };
+	if (host->is_cache(m->instance)) {
+		m->changed = host->cache_open(m->instance, m->c->backup, &inner);
+		return m->changed || host->why(why, "parameter backup: %s", inner.text);
+	}
 	m->backup = host->table_open(m->instance, m->c->backup, &inner);
 	if (!m->backup)
 		return host->why(why, "parameter backup: %s", inner.text);
@@ -186,6 +257,7 @@ static void memcache_close(void *self)
 {
 	struct memcache *m = self;
 	memcache_servers_close(m);
+	host->cache_close(m->changed);
 	domain_list_close(m->domains);
 	endpoints_free(&m->endpoints);
 	expansion_free(m->key);
@@ -217,6 +289,8 @@ static const struct ost_table_ops memcache_ops = {
 	.lookup = memcache_lookup,
 	.update = memcache_update,
 	.remove = memcache_remove,
+	.walk = memcache_walk,
+	.cursor_free = memcache_cursor_free,
 };
 
 static const struct ost_provide memcache_provides[] = {

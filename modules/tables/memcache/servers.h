@@ -25,7 +25,8 @@ struct memcache {
 	const struct memcache_config *c;
 	struct endpoints endpoints;
 	struct server *servers;
-	struct ost_table *backup;
+	struct ost_table *backup;  /* that is only asked; NULL: none */
+	struct ost_cache *changed; /* or, where this table is changed, the backup that is changed with it */
 	struct expansion_needs needs;
 	struct expansion *key;
 	struct domain_list *domains;

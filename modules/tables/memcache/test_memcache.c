@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "module/module.h"
+#include "table/cache.h"
 #include "tests/support/group.h"
 #include "tests/support/lines.h"
 #include "tests/support/outage.h"
@@ -207,6 +208,143 @@ static void values_can_be_changed(void **state)
 	mod_close(&in);
 }
 
+/* ---- as a cache, with a backup ----------------------------------------------------------------------------------------- */
+
+static struct cache *cache(const char *more)
+{
+	static int n;
+	char text[600], name[32], spec[300];
+	struct ost_why why = { "" };
+	snprintf(text, sizeof text,
+		 "memcache = unix:%s\nretry_pause = 0\ntimeout = 1\nflags = 7\nkey_format = c:%%s\n%s",
+		 one.socket, more);
+	snprintf(name, sizeof name, "cache%d.cf", ++n);
+	snprintf(spec, sizeof spec, "memcache:%s", fixture_file(&fix, name, text));
+	struct cache *c = table_cache_open(fix.view, spec, &why);
+	if (!c)
+		fail_msg("%s", why.text);
+	return c;
+}
+
+/* lmdb, in the fixture's data_directory. */
+static const char *backup_line(char text[200], const char *name)
+{
+	snprintf(text, 200, "backup = lmdb:%s/%s\n", fix.dir, name);
+	return text;
+}
+
+static void expect_cached(struct cache *c, const char *key, const char *value)
+{
+	struct lookup found;
+	assert_int_equal(table_cache_lookup(c, a, key, &found), value ? OST_FOUND : OST_NOTFOUND);
+	if (value)
+		assert_string_equal(found.value, value);
+}
+
+static bool keep_all(void *ctx, const char *key, const char *value)
+{
+	(void)ctx;
+	(void)value;
+	return strncmp(key, "old", 3) != 0;
+}
+
+static void need_lmdb(void)
+{
+	struct ost_why why;
+	need_server();
+	if (mod_find(OST_KIND_TABLE, "lmdb", &why))
+		return;
+	print_message("# skip: lmdb is not built\n");
+	skip();
+}
+
+static void a_backup_is_changed_with_it(void **state)
+{
+	(void)state;
+	need_lmdb();
+	char line[200];
+	struct cache *c = cache(backup_line(line, "changed")), *behind;
+	struct ost_why why = { "" };
+	snprintf(line, sizeof line, "lmdb:%s/changed", fix.dir);
+	behind = table_cache_open(fix.view, line, &why);
+	assert_non_null(behind);
+	assert_true(table_cache_update(c, "k", "v1"));
+	expect_stored(&one, "c:k", "v1");
+	expect_cached(behind, "k", "v1");
+	store(&one, "c:k", "from memcached");
+	expect_cached(c, "k", "from memcached");
+	assert_true(table_cache_update(c, "k", "v2"));
+	expect_stored(&one, "c:k", "v2");
+	assert_true(table_cache_update(c, "two words", "v3")); /* a key that memcached cannot have */
+	expect_cached(c, "two words", "v3");
+	assert_int_equal(table_cache_remove(c, "k"), OST_FOUND);
+	expect_stored(&one, "c:k", NULL);
+	expect_cached(behind, "k", NULL);
+	expect_cached(c, "k", NULL);
+	assert_int_equal(table_cache_remove(c, "k"), OST_NOTFOUND);
+	assert_true(table_cache_update(behind, "k", "v4"));
+	expect_cached(c, "k", "v4"); /* found there, and put into memcached */
+	expect_stored(&one, "c:k", "v4");
+	table_cache_close(&behind);
+	table_cache_close(&c);
+}
+
+static void entries_expire_in_both(void **state)
+{
+	(void)state;
+	need_lmdb();
+	char line[200];
+	struct cache_expired counts;
+	struct cache *c = cache(backup_line(line, "expire"));
+	static const char *const keys[] = { "new1", "old1", "new2", "old2" };
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		assert_true(table_cache_update(c, keys[i], "v"));
+	assert_true(table_cache_expire(c, a, keep_all, NULL, &counts));
+	assert_int_equal(counts.kept, 2);
+	assert_int_equal(counts.removed, 2);
+	expect_stored(&one, "c:old1", NULL);
+	expect_stored(&one, "c:new1", "v");
+	expect_cached(c, "old2", NULL);
+	table_cache_close(&c);
+	c = cache("");
+	assert_false(table_cache_expire(c, a, keep_all, NULL, &counts));
+	assert_true(fixture_logged(&fix, "cannot be listed without a backup"));
+	table_cache_close(&c);
+}
+
+static void a_cache_goes_on_without_memcached(void **state)
+{
+	(void)state;
+	need_lmdb();
+	char line[200];
+	struct cache *c = cache(backup_line(line, "alone"));
+	assert_true(table_cache_update(c, "k", "v1"));
+	server_kill(&one);
+	assert_true(table_cache_update(c, "k", "v2"));
+	assert_true(fixture_logged(&fix, "changed in the backup alone"));
+	expect_cached(c, "k", "v2");
+	server_start(&one);
+	table_cache_close(&c);
+	c = cache("domain = x.test\n");
+	assert_false(table_cache_update(c, "joe@y.test", "v"));
+	assert_true(fixture_logged(&fix, "the key is not of a domain that `domain` names"));
+	assert_true(table_cache_update(c, "joe@x.test", "v"));
+	expect_stored(&one, "c:joe@x.test", "v");
+	table_cache_close(&c);
+}
+
+static void a_backup_must_be_one_that_can_be_changed(void **state)
+{
+	(void)state;
+	char spec[300];
+	struct ost_why why = { "" };
+	snprintf(spec, sizeof spec, "memcache:%s",
+		 fixture_file(&fix, "static.cf", "memcache = unix:/nonexistent\nbackup = static:x\n"));
+	assert_null(table_cache_open(fix.view, spec, &why));
+	assert_non_null(
+		strstr(why.text, "parameter backup: static:x: tables of the type static cannot be changed"));
+}
+
 static void bad_parameters_are_refused(void **state)
 {
 	static const struct {
@@ -273,6 +411,10 @@ int main(void)
 		cmocka_unit_test(the_backup_is_asked_and_kept),
 		cmocka_unit_test(each_key_has_its_server),
 		cmocka_unit_test(values_can_be_changed),
+		cmocka_unit_test(a_backup_is_changed_with_it),
+		cmocka_unit_test(entries_expire_in_both),
+		cmocka_unit_test(a_cache_goes_on_without_memcached),
+		cmocka_unit_test(a_backup_must_be_one_that_can_be_changed),
 		cmocka_unit_test(bad_parameters_are_refused),
 		cmocka_unit_test(a_server_that_is_silent_is_left_alone),
 		cmocka_unit_test(a_server_that_falls_silent_is_no_answer),

@@ -12,6 +12,8 @@
 /* What one match may cost, so that no pattern can hold a process up: steps, and KiB of heap. */
 enum { MATCH_STEPS = 1000000, MATCH_HEAP = 20000 };
 
+enum { FLAGS = OST_TABLE_IMMEDIATE | OST_TABLE_WHOLE_KEYS };
+
 static const struct ost_host *host;
 
 static bool pcre_load(const struct ost_host *the_host, struct ost_why *why)
@@ -95,6 +97,7 @@ static const struct pattern_flag flags[] = {
 
 static const struct pattern_engine engine = {
 	.type = "pcre",
+	.table_flags = FLAGS,
 	.flags = flags,
 	.options = PCRE2_CASELESS | PCRE2_DOTALL,
 	.obsolete = "X",
@@ -129,7 +132,7 @@ static enum ost_found pcre_lookup(void *self, const struct ost_query *query, str
 static const struct ost_table_ops pcre_ops = {
 	.ops = {
 		.size = sizeof pcre_ops,
-		.flags = OST_TABLE_IMMEDIATE | OST_TABLE_WHOLE_KEYS,
+		.flags = FLAGS,
 		.open = pcre_open,
 		.close = pcre_close,
 	},

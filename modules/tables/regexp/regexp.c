@@ -6,6 +6,8 @@
 
 #include "shared/patterns.h"
 
+enum { FLAGS = OST_TABLE_IMMEDIATE | OST_TABLE_WHOLE_KEYS };
+
 static const struct ost_host *host;
 
 static bool regexp_load(const struct ost_host *the_host, struct ost_why *why)
@@ -53,6 +55,7 @@ static const struct pattern_flag flags[] = { { 'i', REG_ICASE }, { 'm', REG_NEWL
 
 static const struct pattern_engine engine = {
 	.type = "regexp",
+	.table_flags = FLAGS,
 	.flags = flags,
 	.options = REG_EXTENDED | REG_ICASE,
 	.no_pattern = "no regular expression",
@@ -85,7 +88,7 @@ static enum ost_found regexp_lookup(void *self, const struct ost_query *query, s
 static const struct ost_table_ops regexp_ops = {
 	.ops = {
 		.size = sizeof regexp_ops,
-		.flags = OST_TABLE_IMMEDIATE | OST_TABLE_WHOLE_KEYS,
+		.flags = FLAGS,
 		.open = regexp_open,
 		.close = regexp_close,
 	},

@@ -9,10 +9,12 @@
 
 #include <cmocka.h>
 
+#include "module/hosts.h"
+#include "module/module.h"
 #include "tests/support/group.h"
 #include "tests/support/lines.h"
 
-FIXTURE_GROUP("");
+FIXTURE_GROUP("virtual_uid_maps = regexp:{{/^(x)/ $$1}}\n");
 
 static struct table *table(const char *lines)
 {
@@ -51,7 +53,8 @@ static void flags_turn_options_over(void **state)
 static void groups_are_put_in(void **state)
 {
 	(void)state;
-	struct table *t = table("/^(.*)@(.*)\\.(org|net)$/ $2-${1}$(3)$$1\n/^(x)|(y)$/ <$1|$2>\n/^two words$/ a  b\n");
+	struct table *t =
+		table("/^(.*)@(.*)\\.(org|net)$/ $2-${1}$(3)$$1\n/^(x)|(y)$/ <$1|$2>\n/^two words$/ a  b\n");
 	expect(t, "user@host.org", "host-userorg$1");
 	expect(t, "x", "<x|>");
 	expect(t, "y", "<|y>");
@@ -96,7 +99,8 @@ static void wrong_lines_are_named_and_skipped(void **state)
 	static const struct {
 		const char *line, *complaint;
 	} wrong[] = {
-		{ "!/zz/ neg$1\n", "line 1: $number found in negative match replacement text: skipping this rule" },
+		{ "!/zz/ neg$1\n",
+		  "line 1: $number found in negative match replacement text: skipping this rule" },
 		{ "/ok/ y\n/abc/q foo\n", "line 2: unknown regexp option \"q\": skipping this rule" },
 		{ "/abc foo\n", "line 1: no closing regexp delimiter \"/\": skipping this rule" },
 		{ "/xy/\n", "line 1: no replacement text: using empty string" },
@@ -141,6 +145,58 @@ static void keys_are_bytes(void **state)
 	assert_string_equal(found.value, "end");
 }
 
+/* ---- decisions on users and files -------------------------------------------------------------------------------- */
+
+static void tables_that_substitute_are_marked(void **state)
+{
+	(void)state;
+	unsigned unfit = OST_TABLE_UNSAFE | OST_TABLE_SUBSTITUTES;
+	assert_int_equal(table_flags(table("/^(a)$/ $1\n")) & unfit, unfit);
+	assert_int_equal(table_flags(table("/^b$/ text\n/^(a)$/ x${1}y\n")) & unfit, unfit);
+	assert_int_equal(table_flags(table("/^(a)$/ $$1\n/^(b)$/ text\n")) & unfit, 0);
+	assert_int_equal(table_flags(table("!/^(a)$/ $1\n")) & unfit, 0); /* a line that is skipped */
+}
+
+static void a_transport_refuses_them(void **state)
+{
+	(void)state;
+	struct ost_why why = { "" };
+	const struct mod_provider *virtual = mod_find(OST_KIND_TRANSPORT, "virtual", &why);
+	if (!virtual)
+		skip();
+	assert_null(mod_open(virtual, fix.view, "virtual", &why));
+	assert_string_equal(
+		why.text,
+		"parameter virtual_uid_maps: regexp:{{/^(x)/ $1}}: regular expression substitution is not "
+		"allowed for security-sensitive data");
+}
+
+/* A file that changes while it is in use. */
+static void a_guarded_list_is_looked_at_each_time(void **state)
+{
+	(void)state;
+	char spec[200];
+	const char *value = NULL;
+	struct ost_why why = { "" };
+	snprintf(spec, sizeof spec, "regexp:%s", fixture_file(&fix, "changes", "/^(a)$/ 1000\n"));
+	struct ost_tables *guarded = mod_tables()->open(fix.view, spec, &why),
+			  *other = mod_tables()->open(fix.view, spec, &why);
+	assert_null(mod_tables()->guard(guarded));
+	assert_int_equal(mod_host.tables_lookup(guarded, "a", &value, &why), OST_FOUND);
+	fixture_file(&fix, "changes", "/^(a)$/ $1$1\n");
+	table_reopen_all();
+	assert_int_equal(mod_host.tables_lookup(guarded, "a", &value, &why), OST_BADTABLE);
+	assert_non_null(strstr(why.text, "regular expression substitution is not allowed"));
+	assert_int_equal(mod_host.tables_lookup_address(guarded, "a", &value, NULL, &why), OST_BADTABLE);
+	assert_null(value);
+	assert_int_equal(mod_host.tables_lookup(other, "a", &value, &why), OST_FOUND);
+	assert_string_equal(value, "aa");
+	fixture_file(&fix, "changes", "/^a$/ 1000\n");
+	table_reopen_all();
+	assert_int_equal(mod_host.tables_lookup(guarded, "a", &value, &why), OST_FOUND);
+	assert_string_equal(value, "1000");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +209,9 @@ int main(void)
 		cmocka_unit_test(wrong_lines_are_named_and_skipped),
 		cmocka_unit_test(rules_stand_in_the_configuration),
 		cmocka_unit_test(keys_are_bytes),
+		cmocka_unit_test(tables_that_substitute_are_marked),
+		cmocka_unit_test(a_transport_refuses_them),
+		cmocka_unit_test(a_guarded_list_is_looked_at_each_time),
 	};
 	return cmocka_run_group_tests_name("regexp", tests, setup, teardown);
 }
