@@ -6,12 +6,16 @@ import contextlib
 import os
 import pathlib
 import pwd
+import re
 import sqlite3
 
 import mariadb
+import names
+import postfixadmin
 import postgres
 import pytest
-from instance import wait_for
+from dbserver import MAIL_PASSWORD
+from instance import PREFIX, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "conf/examples"
 TEXT = "From: <a@example.test>\r\nTo: <info@example.com>\r\nSubject: hello\r\n\r\nbody\r\n"
@@ -92,6 +96,26 @@ def test_users_in_a_database(make, server, way, rootless):
     assert "change-me" not in i.log()
 
 
+@pytest.mark.skipif(not names.available(), reason="root alone")
+def test_certificates_are_compared_with_names(make, server):
+    """Also where the library is given numbers in place of a name."""
+    i = make("", rootless=False)
+    query = f"query = {(EXAMPLES / f'virtual-users-{server.type}/sql/mailboxes.cf').read_text().split('query = ', 1)[1]}"
+    key = "info@example.com"
+    with names.SilentNameServer({"db.example.test": ["::1", "127.0.0.1"], "other.example.test": ["127.0.0.1"]}) as dns:
+        results = {}
+        for name in ("db.example.test", "other.example.test"):
+            login = "" if server.type == "pgsql" else "user = mailreader\npassword = change-me\ndbname = mail\n"
+            cf = i.write(f"{name}.cf", over_tls(server).replace("127.0.0.1", name) + login + query)
+            i.give_to_user()
+            results[name] = dns.run([PREFIX / "sbin/postmap", "-c", i.etc, "-q", key, f"{server.type}:{cf}"])
+    good, bad = results.values()
+    assert good.returncode == 0 and good.stdout, good.stderr
+    assert bad.returncode != 0 and not bad.stdout
+    assert re.search("certificate|SSL|TLS", bad.stderr), bad.stderr
+    assert "change-me" not in bad.stderr
+
+
 def test_a_database_that_goes_and_comes_back(make, server):
     i = make_instance(make, server, "socket", os.geteuid() != 0)
     i.start()
@@ -122,6 +146,66 @@ def test_a_database_that_goes_and_comes_back(make, server):
     wait_for(all_delivered, 30, step=1)
     assert len(list((i.vmail / "example.com/info/new").iterdir())) >= 2
     assert "change-me" not in i.log()
+
+
+@pytest.fixture(scope="module", params=["pgsql", "mysql"])
+def administered(request):
+    """A server with PostfixAdmin's database."""
+    module, name = SERVERS[request.param]
+    if not module.available() or not postfixadmin.available():
+        pytest.skip("no such server here, or no PostfixAdmin")
+    with getattr(module, name)() as db:
+        db.make_database()
+        postfixadmin.fill(db, 2000)
+        yield db
+
+
+# As its guide has them; the files are its own.
+GUIDE = """
+virtual_mailbox_domains = proxy:{type}:{sql}/mysql_virtual_domains_maps.cf
+virtual_alias_maps =
+   proxy:{type}:{sql}/mysql_virtual_alias_maps.cf,
+   proxy:{type}:{sql}/mysql_virtual_alias_domain_maps.cf,
+   proxy:{type}:{sql}/mysql_virtual_alias_domain_catchall_maps.cf
+virtual_mailbox_maps =
+   proxy:{type}:{sql}/mysql_virtual_mailbox_maps.cf,
+   proxy:{type}:{sql}/mysql_virtual_alias_domain_mailbox_maps.cf
+relay_domains = proxy:{type}:{sql}/mysql_relay_domains.cf
+transport_maps = proxy:{type}:{sql}/mysql_transport_maps.cf
+"""
+
+
+@pytest.mark.parametrize("rootless", [False, True], ids=["root", "rootless"])
+def test_users_of_postfixadmin(make, administered, rootless, tmp_path):
+    if os.geteuid() != 0 and not rootless:
+        pytest.skip("root alone")
+    i = make("", rootless=rootless)
+    ids = pwd.getpwnam(i.user)
+    uid, gid = (ids.pw_uid, ids.pw_gid) if i.rootless else (5000, 5000)
+    os.chown(i.vmail, uid, gid)
+    (i.etc / "sql").mkdir()
+    for path in postfixadmin.files(administered, tmp_path).values():
+        i.write(f"sql/{path.name}", path.read_text()).chmod(0o600)
+    i.write("main.cf", i.path("main.cf").read_text() + GUIDE.format(type=administered.type, sql=i.etc / "sql") +
+            f"virtual_mailbox_base = {i.vmail}\nvirtual_uid_maps = static:{uid}\nvirtual_gid_maps = static:{gid}\nvirtual_minimum_uid = 1\n")
+    i.give_to_user()
+    check = i.run("ostler", "check", check=False)
+    assert check.returncode == 0 and "etc/sql/" not in check.stderr, check.stderr
+    i.start()
+    i.send("sender@example.test", "sales@alias.test", TEXT)  # an alias domain, an alias of two, their mailboxes, the domain's transport
+    for box in ("user1", "user1001"):
+        new = i.vmail / "d1.example.test" / box / "new"
+        wait_for(lambda d=new: d.is_dir() and list(d.iterdir()))
+    i.send("sender@example.test", "anybody@catch.test", TEXT)
+    wait_for(lambda: (i.vmail / "d2.example.test/user2/new").is_dir())
+    with i.smtp() as s:
+        s.helo("client.example.test")
+        s.mail("sender@example.test")
+        assert [s.rcpt(r)[0] for r in ("nobody@d1.example.test", "gone@d1.example.test", "nobody@alias.test")] == [550, 550, 550]
+        assert [s.rcpt(r)[0] for r in ("user5@d5.example.test", "User5@D5.example.test", "any@d2.example.test")] == [250, 250, 250]
+        assert s.rcpt("user7@d7.example.test")[0] in (454, 554)  # a domain that is switched off
+    i.wait_empty()
+    assert MAIL_PASSWORD not in i.log()
 
 
 @pytest.mark.parametrize("rootless", [False, True], ids=["root", "rootless"])

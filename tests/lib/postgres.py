@@ -14,7 +14,7 @@ def available():
 
 
 class Postgres(DatabaseServer):
-    name, type = "postgres", "pgsql"
+    name, type, admin = "postgres", "pgsql", "admin"
 
     def __init__(self, settings=None, tls=False):
         super().__init__(tls)
