@@ -50,6 +50,24 @@ FILES = {
     )),
     "sender": "<> REJECT null\nuser@s.test REJECT base\nsub.s2.test REJECT sub\n.s3.test REJECT dot\nwho@ REJECT who\n",
 }
+# Names of the two forms in which an internationalized domain is written: neither stands for the other.
+IDN_KEYS = ["bücher.test", "xn--mller-kva.test", "user@straße.test", "üser@", ".deep.bücher.test", "xn--u-ccb.bücher.test", "jürgen+liste@one.test",
+            "jürgen@one.test", "größe@xn--mller-kva.test", "例え.test", "@例え.test"]
+FILES["idn"] = "".join(f"{k} REJECT key{n}\n" for n, k in enumerate(IDN_KEYS))
+IDN_RCPTS = ["x@bücher.test", "x@xn--bcher-kva.test", "x@sub.bücher.test", "x@müller.test", "x@xn--mller-kva.test", "größe@xn--mller-kva.test",
+             "user@straße.test", "user+e@straße.test", "user@xn--strae-oqa.test", "üser@far.test", "üser+e@far.test", "x@a.deep.bücher.test",
+             "x@xn--u-ccb.bücher.test", "jürgen+liste@one.test", "jürgen+andere@one.test", "x@例え.test", "x@xn--r8jz45g.test", "x@BücHER.test"]
+IDN_LISTS = """
+mydestination = käse.test, .dot.käse.test, xn--ku-fka.test, inline:{{täb.test=x,.täbdot.test=x}}, regexp:{patterns}
+relay_domains = rübe.test, xn--rbe-hoa.alt.test
+virtual_alias_domains = vä.test
+virtual_alias_maps = regexp:{everybody}
+virtual_mailbox_domains = vüm.test
+virtual_mailbox_maps =
+smtpd_recipient_restrictions = reject_unauth_destination
+smtpd_relay_restrictions =
+"""
+IDN_NAMES = ["käse", "xn--kse-qla", "dot.käse", "kü", "xn--ku-fka", "täb", "täbdot", "rübe", "xn--rbe-hoa", "xn--rbe-hoa.alt", "rübe.alt", "vä", "vüm", "ü"]
 RCPTS = [
     "user+ext@one.test", "user+other@one.test", "user@one.test", "nobody@one.test", "plus+ext@two.test", "plus+ext@far.test",
     "plus+other@far.test", "x@three.test", "x@sub.three.test", "x@deep.three.test", "x@more.deep.three.test", "x@sub.four.test",
@@ -76,25 +94,34 @@ def configured(tmp_path, main_cf):
     return BASE + main_cf.format(**paths)
 
 
-def answers(port, dialogues):
+def answers(port, dialogues, utf8=False):
     """The reply to the last command of each: (helo, sender, recipient)."""
     found = []
     for helo, sender, recipient in dialogues:
         with smtplib.SMTP("127.0.0.1", port, timeout=30) as s:
-            s.docmd("HELO", helo)
-            s.docmd("MAIL", f"FROM:<{sender}>")
+            s.command_encoding = "utf-8"
+            s.docmd("EHLO" if utf8 else "HELO", helo)
+            s.docmd("MAIL", f"FROM:<{sender}>{' SMTPUTF8' if utf8 else ''}")
             code, text = s.docmd("RCPT", f"TO:<{recipient}>")
-            found.append((helo, sender, recipient, code, text.decode()))
+            found.append((helo, sender, recipient, code, text.decode(errors="replace")))
     return found
 
 
-def both(main_cf, dialogues):
+def announces_utf8(port):
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as s:
+        s.ehlo("client.test")
+        return s.has_extn("smtputf8")
+
+
+def both(main_cf, dialogues, utf8=False):
     with Postfix(main_cf) as p:
-        theirs = answers(p.port, dialogues)
+        theirs = answers(p.port, dialogues, utf8)
     with Instance(OSTLER, rootless=False) as i:
         i.write("main.cf", i.base_main_cf() + OSTLER + main_cf)
         i.run("ostler", "reload")
-        ours = answers(i.port, dialogues)
+        if utf8 and not announces_utf8(i.port):
+            pytest.skip("no SMTPUTF8 in this build")
+        ours = answers(i.port, dialogues, utf8)
     return theirs, ours
 
 
@@ -121,3 +148,23 @@ def test_access_tables(style, what, tmp_path):
     theirs, ours = both(main_cf, dialogues)
     assert "\n".join(f"{t}\n  not {o}" for t, o in zip(theirs, ours) if t != o) == ""
     assert len({text for *_, text in theirs}) > 3
+
+
+UTF8 = "smtputf8_enable = yes\n"
+
+
+@pytest.mark.parametrize("style", PARENTS)
+def test_internationalized_domains_in_lists(style, tmp_path):
+    main_cf = configured(tmp_path, IDN_LISTS + UTF8 + PARENTS[style])
+    dialogues = [("client.test", "a@b.test", f"x@{prefix}{name}.test") for name in IDN_NAMES for prefix in ("", "sub.", "süb.")]
+    theirs, ours = both(main_cf, dialogues, utf8=True)
+    assert "\n".join(f"{t}\n  not {o}" for t, o in zip(theirs, ours) if t != o) == ""
+    assert len({code for *_, code, _ in theirs}) > 1
+
+
+@pytest.mark.parametrize("style", PARENTS)
+def test_internationalized_addresses_in_tables(style, tmp_path):
+    main_cf = configured(tmp_path, "smtpd_recipient_restrictions = check_recipient_access texthash:{idn}, permit\n" + OPEN + UTF8 + PARENTS[style])
+    theirs, ours = both(main_cf, [("client.test", "a@b.test", r) for r in IDN_RCPTS], utf8=True)
+    assert "\n".join(f"{t}\n  not {o}" for t, o in zip(theirs, ours) if t != o) == ""
+    assert len({text for *_, text in theirs}) > 5

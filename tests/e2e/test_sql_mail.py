@@ -187,6 +187,7 @@ def test_users_of_postfixadmin(make, administered, rootless, tmp_path):
     for path in postfixadmin.files(administered, tmp_path).values():
         i.write(f"sql/{path.name}", path.read_text()).chmod(0o600)
     i.write("main.cf", i.path("main.cf").read_text() + GUIDE.format(type=administered.type, sql=i.etc / "sql") +
+            "smtpd_relay_restrictions = reject_unauth_destination\n"
             f"virtual_mailbox_base = {i.vmail}\nvirtual_uid_maps = static:{uid}\nvirtual_gid_maps = static:{gid}\nvirtual_minimum_uid = 1\n")
     i.give_to_user()
     check = i.run("ostler", "check", check=False)

@@ -35,6 +35,7 @@ static int64_t now(void)
 	return 0;
 }
 
+static bool set_why(struct ost_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static bool set_why(struct ost_why *why, const char *fmt, ...)
 {
 	va_list ap;
