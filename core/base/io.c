@@ -129,13 +129,21 @@ void io_close(int *fd)
 	errno = error;
 }
 
+int io_memfd_new(const char *name)
+{
+	return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+bool io_memfd_seal(int fd)
+{
+	return lseek(fd, 0, SEEK_SET) >= 0 &&
+	       fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) >= 0;
+}
+
 int io_memfd(const char *name, const void *p, size_t n)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -1;
-	if (!io_write_all(fd, p, n) || lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	int fd = io_memfd_new(name);
+	if (fd >= 0 && (!io_write_all(fd, p, n) || !io_memfd_seal(fd)))
 		io_close(&fd);
 	return fd;
 }

@@ -25,6 +25,9 @@ void io_close(int *fd);
 void io_leave_terminal(void);
 /* A sealed (F_SEAL_SEAL|SHRINK|GROW|WRITE) read-only memfd with these bytes; -1 on failure. */
 int io_memfd(const char *name, const void *p, size_t n);
+/* The same in steps: an empty one to be written to, which is sealed, and at its beginning, then. */
+int io_memfd_new(const char *name);
+bool io_memfd_seal(int fd);
 /* mkdir -p: every folder on the way; an existing one is fine. */
 bool io_mkdirs(const char *path, mode_t mode);
 

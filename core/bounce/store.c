@@ -90,7 +90,7 @@ static bool wants_all(const struct notice_settings *s, const struct notice_reque
 	return !copy && m->env->ret != RET_HDRS && m->size <= (uint64_t)s->size_limit;
 }
 
-static bool look_at_content(const struct spool_stored *m, bool all, struct returned *out)
+static bool look_at_content(struct spool_stored *m, bool all, struct returned *out)
 {
 	char *chunk = mem_alloc(CHUNK);
 	ssize_t n = spool_stored_read(m, 0, chunk, CHUNK);
@@ -110,7 +110,7 @@ static bool look_at_content(const struct spool_stored *m, bool all, struct retur
 	return n >= 0;
 }
 
-static bool copy_content(struct spool_draft *d, const struct spool_stored *m, uint64_t size)
+static bool copy_content(struct spool_draft *d, struct spool_stored *m, uint64_t size)
 {
 	char *chunk = mem_alloc(CHUNK);
 	uint64_t at = 0;
@@ -178,7 +178,7 @@ static const char *kind_word(enum notice_kind kind, bool postmaster)
 }
 
 static bool store_letter(struct spool_writer *w, const struct notice_settings *s,
-			 const struct notice_request *q, const struct spool_stored *m, const struct letter *l)
+			 const struct notice_request *q, struct spool_stored *m, const struct letter *l)
 {
 	char own_id[QUEUE_ID_SIZE], queue_id[QUEUE_ID_SIZE];
 	struct returned back;

@@ -118,7 +118,7 @@ static void print_envelope(const struct spool_stored *m)
 /* ---- content ------------------------------------------------------------------------------------------------- */
 
 /* Prints the header section, the body, or both. The empty line between them belongs to the body. */
-static bool print_content(const struct spool_stored *m, unsigned show)
+static bool print_content(struct spool_stored *m, unsigned show)
 {
 	char *chunk = mem_alloc(CHUNK);
 	bool in_headers = true, line_start = true;
@@ -145,7 +145,7 @@ static bool print_content(const struct spool_stored *m, unsigned show)
 	return at == m->size;
 }
 
-static bool print_message(const struct spool_stored *m, const char *queue, const char *id, unsigned show)
+static bool print_message(struct spool_stored *m, const char *queue, const char *id, unsigned show)
 {
 	bool ok = true;
 	if (show & SHOW_ENVELOPE)

@@ -24,7 +24,7 @@ static bool send_envelope(struct ipc_link *link, const struct ost_forward *f)
 	return ok;
 }
 
-static bool send_content(struct ipc_link *link, const struct delivery *d, const char *prepend)
+static bool send_content(struct ipc_link *link, struct delivery *d, const char *prepend)
 {
 	if (prepend && *prepend && !ipc_send(link, M_SUBMIT_DATA, prepend, strlen(prepend)))
 		return false;

@@ -104,7 +104,7 @@ static const char *request_name(const struct ost_user_request *r)
 static bool make_job(struct batch *b, size_t i, bool remote)
 {
 	const struct waiter *w = b->w[i];
-	const struct spool_stored *s = &w->delivery->stored;
+	struct spool_stored *s = &w->delivery->stored;
 	struct ost_user_job *j = &b->jobs[i];
 	user_job_init(j);
 	j->queue_id = w->delivery->pub.queue_id;

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 /* Files are written in whole blocks of this size, at multiples of it: the page cache then keeps them in large pieces. */
-enum { FIRST_ROOM = 6 * 1024, BLOCK = 64 * 1024 };
+enum { FIRST_ROOM = 6 * 1024, BLOCK = 64 * 1024, CONVERT = 16 * 1024 };
 
 struct spool_draft *spool_draft_new(struct spool_writer *w)
 {
@@ -81,6 +81,18 @@ static bool stream(struct spool_draft *d, const char *p, size_t n)
 	return true;
 }
 
+/* The same with content that has LF line ends. */
+static bool stream_lf(struct spool_draft *d, const char *p, size_t n)
+{
+	char wire[2 * CONVERT];
+	for (size_t part; n > 0; p += part, n -= part) {
+		part = n < CONVERT ? n : CONVERT;
+		if (!stream(d, wire, wire_encode(&d->tally, p, part, wire)))
+			return false;
+	}
+	return true;
+}
+
 bool draft_flush(struct spool_draft *d)
 {
 	if (!write_out(d, d->text.data, d->text.len, NULL, 0))
@@ -100,7 +112,7 @@ void draft_to_file(struct spool_draft *d)
 	struct buf memory = d->text;
 	d->text = (struct buf)BUF_INIT;
 	buf_reserve(&d->text, BLOCK);
-	if (!stream(d, memory.data + DRAFT_ROOM, memory.len - DRAFT_ROOM))
+	if (!stream_lf(d, memory.data + DRAFT_ROOM, memory.len - DRAFT_ROOM))
 		d->error = errno;
 	buf_free(&memory);
 	over_budget(d);
@@ -113,13 +125,31 @@ void spool_draft_write(struct spool_draft *d, const void *p, size_t n)
 	if (d->error || n == 0)
 		return;
 	if (d->streaming) {
-		if (!stream(d, p, n))
+		if (!stream_lf(d, p, n))
 			d->error = errno;
 		return;
 	}
 	buf_add(&d->text, p, n);
 	if (d->text.len - DRAFT_ROOM > d->writer->spool->options.file_threshold || over_budget(d))
 		draft_to_file(d);
+}
+
+bool spool_draft_takes_wire(const struct spool_draft *d)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	return d->streaming && d->tally.column == 0;
+}
+
+void spool_draft_write_wire(struct spool_draft *d, const void *p, size_t n, const struct wire_tally *t)
+{
+	CHECK_MAGIC(d, DRAFT_MAGIC);
+	assert(spool_draft_takes_wire(d) && t->column == 0 && !t->stray_cr);
+	d->size += t->lf_size;
+	d->tally.lf_size += t->lf_size;
+	if (t->longest > d->tally.longest)
+		d->tally.longest = t->longest;
+	if (!d->error && n > 0 && !stream(d, p, n))
+		d->error = errno;
 }
 
 void spool_draft_prepend(struct spool_draft *d, const void *p, size_t n)
@@ -173,15 +203,39 @@ void draft_lay_out(struct spool_draft *d, const struct spool_envelope *env)
 	};
 }
 
+/* What goes in front, in wire form as well. The caller frees it. */
+static char *wire_prefix(struct spool_draft *d, size_t *len)
+{
+	struct wire_tally t = { 0 };
+	char *wire = mem_alloc(2 * d->prefix.len + 1);
+	*len = wire_encode(&t, d->prefix.data, d->prefix.len, wire);
+	d->tally.stray_cr = d->tally.stray_cr || t.stray_cr;
+	d->tally.lf_size += t.lf_size;
+	if (t.longest > d->tally.longest)
+		d->tally.longest = t.longest;
+	return wire;
+}
+
 bool draft_seal(struct spool_draft *d, const struct spool_envelope *env, struct buf *body)
 {
 	struct spool_envelope e = as_stored(d, env);
 	envelope_put(body, &e);
 	if (!draft_flush(d))
 		return false;
-	sum_stream_add(d->sum, d->prefix.data, d->prefix.len);
-	return file_seal(&d->file, d->prefix.data, (uint32_t)d->prefix.len, sum_stream_end(&d->sum),
-			 body->data, (uint32_t)body->len);
+	size_t len = 0;
+	char *prefix = wire_prefix(d, &len);
+	const struct wire_facts wire = {
+		.is = true,
+		.odd = d->tally.stray_cr || d->tally.column > 0,
+		.longest = d->tally.longest < UINT32_MAX ? (uint32_t)d->tally.longest : UINT32_MAX,
+		.lf_size = d->tally.lf_size,
+	};
+	sum_stream_add(d->sum, prefix, len);
+	bool ok = file_seal(&d->file, prefix, (uint32_t)len, sum_stream_end(&d->sum), &wire, body->data, (uint32_t)body->len);
+	int error = errno;
+	free(prefix);
+	errno = error;
+	return ok;
 }
 
 void draft_free(struct spool_draft *d)

@@ -3,6 +3,7 @@
 #ifndef SPOOL_DRAFT_H
 #define SPOOL_DRAFT_H
 
+#include "mail/wireform.h"
 #include "spool/append.h"
 #include "spool/file.h"
 
@@ -24,10 +25,11 @@ struct spool_draft {
 	struct append_item item; /* first: the group commit hands it back */
 	unsigned magic;
 	struct spool_writer *writer;
-	uint64_t serial, size; /* of the content, the prefix included */
+	uint64_t serial, size; /* of the content with LF line ends, the prefix included */
 	int error;             /* errno of the first failure; 0: none */
 	struct buf text;       /* DRAFT_ROOM bytes, content, at the end the envelope; streaming: content to be
-				  flushed */
+				  flushed, in wire form */
+	struct wire_tally tally; /* streaming: of all that was written */
 	struct buf prefix;
 	uint64_t counted; /* bytes of the process's budget */
 	bool streaming;

@@ -10,9 +10,18 @@
 #include "base/io.h"
 #include "base/magic.h"
 #include "base/mem.h"
-#include "spool/file.h"
+#include "spool/stored.h"
 
 enum { LENGTH_MAX = 1 << 30 };
+
+/* Verified content in memory: there it has LF line ends. */
+static void take_content(const struct record_head *h, char *content, struct spool_stored *out)
+{
+	bool in_line = false;
+	size_t used;
+	out->data = content;
+	out->size = h->wire.is ? wire_decode(&in_line, content, (size_t)h->content_len, true, content, &used) : h->content_len;
+}
 
 /* Does the copy say that it is the ticket's message? Fills out. */
 static enum spool_fetched take_record(const struct ticket *t, char *copy, struct spool_stored *out,
@@ -32,8 +41,7 @@ static enum spool_fetched take_record(const struct ticket *t, char *copy, struct
 		return FETCH_FAILED;
 	}
 	out->memory = copy;
-	out->data = copy + h.content_off;
-	out->size = h.content_len;
+	take_content(&h, copy + h.content_off, out);
 	return FETCH_OK;
 }
 
@@ -100,9 +108,10 @@ static enum spool_fetched read_content(const struct file_view *v, struct spool_s
 		why_errno(why, "reading a message file");
 		return FETCH_FAILED;
 	}
-	out->data = out->memory;
-	if (record_content_good(&v->head, out->data))
+	if (record_content_good(&v->head, out->memory)) {
+		take_content(&v->head, out->memory, out);
 		return FETCH_OK;
+	}
 	why_set(why, "the content's sum is wrong");
 	return FETCH_DAMAGED;
 }
@@ -112,8 +121,8 @@ static const enum spool_fetched fetched_of[] = {
 	[FILE_DAMAGED] = FETCH_DAMAGED, [FILE_FOREIGN] = FETCH_FAILED, [FILE_ERROR] = FETCH_FAILED,
 };
 
-/* A message from its file. */
-static enum spool_fetched fetch_file(struct spool *s, uint64_t serial, struct spool_stored *out,
+/* A message from its file. unread: content that is in wire form need not be verified yet. */
+static enum spool_fetched fetch_file(struct spool *s, uint64_t serial, bool unread, struct spool_stored *out,
 				     struct ost_why *why)
 {
 	struct file_view v;
@@ -122,24 +131,26 @@ static enum spool_fetched fetch_file(struct spool *s, uint64_t serial, struct sp
 	if (got != FETCH_OK)
 		return got;
 	out->env = v.env;
-	out->size = v.head.content_len;
+	out->size = record_lf_size(&v.head);
 	if (v.gone)
 		got = FETCH_GONE;
 	else if (v.head.content_len <= s->options.file_threshold)
 		got = read_content(&v, out, why);
-	else
+	else if (!unread || !v.head.wire.is)
 		got = fetched_of[file_check_content(&v, why)];
 	if (got == FETCH_OK && !out->data) {
 		out->fd = v.fd;
 		out->fd_offset = v.content_at;
+		if (v.head.wire.is)
+			out->wire = stored_wire_new(&v, !unread);
 	} else {
 		io_close(&v.fd);
 	}
 	return got;
 }
 
-enum spool_fetched spool_fetch(struct spool *s, const void *ticket, size_t len, struct spool_stored *out,
-			       struct ost_why *why)
+static enum spool_fetched fetch(struct spool *s, const void *ticket, size_t len, bool unread, struct spool_stored *out,
+				struct ost_why *why)
 {
 	CHECK_MAGIC(s, SPOOL_MAGIC);
 	struct ticket t;
@@ -154,7 +165,7 @@ enum spool_fetched spool_fetch(struct spool *s, const void *ticket, size_t len, 
 	if (got == FETCH_OK)
 		return got;
 	spool_stored_free(out);
-	in_file = fetch_file(s, t.serial, out, got == FETCH_GONE ? why : NULL);
+	in_file = fetch_file(s, t.serial, unread, out, got == FETCH_GONE ? why : NULL);
 	if (in_file == FETCH_OK || got == FETCH_GONE)
 		got = in_file;
 	if (got != FETCH_OK)
@@ -162,31 +173,14 @@ enum spool_fetched spool_fetch(struct spool *s, const void *ticket, size_t len, 
 	return got;
 }
 
-void spool_stored_free(struct spool_stored *m)
+enum spool_fetched spool_fetch(struct spool *s, const void *ticket, size_t len, struct spool_stored *out,
+			       struct ost_why *why)
 {
-	arena_destroy(&m->arena);
-	free(m->memory);
-	io_close(&m->fd);
-	*m = (struct spool_stored){ .fd = -1 };
+	return fetch(s, ticket, len, false, out, why);
 }
 
-int spool_stored_fd(const struct spool_stored *m, uint64_t *offset)
+enum spool_fetched spool_fetch_unread(struct spool *s, const void *ticket, size_t len, struct spool_stored *out,
+				      struct ost_why *why)
 {
-	*offset = m->data ? 0 : m->fd_offset;
-	if (m->data)
-		return io_memfd("message", m->data, (size_t)m->size);
-	return fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
-}
-
-ssize_t spool_stored_read(const struct spool_stored *m, uint64_t at, void *p, size_t n)
-{
-	if (at >= m->size)
-		return 0;
-	if (n > m->size - at)
-		n = (size_t)(m->size - at);
-	if (m->data) {
-		memcpy(p, m->data + at, n);
-		return (ssize_t)n;
-	}
-	return io_pread_full(m->fd, p, n, (off_t)(m->fd_offset + at)) ? (ssize_t)n : -1;
+	return fetch(s, ticket, len, true, out, why);
 }

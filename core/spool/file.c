@@ -83,7 +83,7 @@ static void make_start(const struct message_file *f, const struct record_head *h
 }
 
 bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, struct sum content_sum,
-	       const char *body, uint32_t body_len)
+	       const struct wire_facts *wire, const char *body, uint32_t body_len)
 {
 	const struct sys *sys = &f->spool->sys;
 	uint64_t len = f->at - FILE_STREAM_AT;
@@ -99,6 +99,7 @@ bool file_seal(struct message_file *f, const char *prefix, uint32_t prefix_len, 
 		.content_off = (uint32_t)(FILE_STREAM_AT - prefix_len - FILE_HEADER),
 		.prefix_len = prefix_len,
 		.content_len = len + prefix_len,
+		.wire = *wire,
 		.body_len = body_len,
 		.content_sum = content_sum,
 		.body_sum = record_body_sum(f->serial, body, body_len),

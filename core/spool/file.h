@@ -35,9 +35,9 @@ char *file_name(char name[FILE_NAME], uint64_t serial);
 bool file_create(struct spool *, uint64_t serial, int dir, const char *name, struct message_file *);
 /* Streams content, from FILE_STREAM_AT on: these bytes, and then those. */
 bool file_write(struct message_file *, const void *p, size_t n, const void *q, size_t m);
-/* Ends a streamed file: the prefix goes in front of what was written. Not durable yet. */
+/* Ends a streamed file: the prefix goes in front of what was written. wire: of all of it, the prefix included. Not durable yet. */
 bool file_seal(struct message_file *, const char *prefix, uint32_t prefix_len, struct sum content_sum,
-	       const char *body, uint32_t body_len);
+	       const struct wire_facts *wire, const char *body, uint32_t body_len);
 /* Writes a whole message at once: content with its prefix in place, and the envelope's bytes. Not durable
  * yet. */
 bool file_store(struct message_file *, const char *content, uint64_t len, uint32_t prefix_len,

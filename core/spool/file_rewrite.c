@@ -69,7 +69,7 @@ bool file_rewrite(struct spool *s, const struct file_view *v, struct message_fil
 	sys_unlink(&s->sys, s->message, fresh); /* of a keeper that died */
 	envelope_put(&body, v->env);
 	bool ok = file_create(s, v->head.serial, s->message, fresh, f) && copy_content(v, f, &sum) &&
-		  file_seal(f, NULL, 0, sum, body.data, (uint32_t)body.len);
+		  file_seal(f, NULL, 0, sum, &v->head.wire, body.data, (uint32_t)body.len);
 	if (!ok)
 		file_abandon(f);
 	buf_free(&body);

@@ -14,9 +14,12 @@ struct wire {
 	uint32_t salt_id, content_off, prefix_len, body_len;
 	uint64_t content_len;
 	uint64_t content_sum[2], body_sum[2];
-	uint64_t spare[3];
+	uint64_t lf_size; /* this and what follows are 0 in version 1 */
+	uint32_t longest, form;
+	uint64_t spare;
 	uint64_t head_sum[2];
 };
+enum { FORM_ODD = 1 };
 _Static_assert(sizeof(struct wire) == RECORD_HEAD, "the head has no padding");
 enum { KEYED = offsetof(struct wire, head_sum) };
 
@@ -35,7 +38,7 @@ void record_head_put(char head[RECORD_HEAD], const struct record_head *h, const 
 {
 	struct wire w = {
 		.magic = htole32(RECORD_MAGIC),
-		.version = htole16(RECORD_VERSION),
+		.version = htole16(h->wire.is ? RECORD_VERSION_WIRE : RECORD_VERSION),
 		.kind = htole16((uint16_t)h->kind),
 		.serial = htole64(h->serial),
 		.sequence = htole64(h->sequence),
@@ -45,6 +48,9 @@ void record_head_put(char head[RECORD_HEAD], const struct record_head *h, const 
 		.prefix_len = htole32(h->prefix_len),
 		.body_len = htole32(h->body_len),
 		.content_len = htole64(h->content_len),
+		.lf_size = htole64(h->wire.lf_size),
+		.longest = htole32(h->wire.longest),
+		.form = htole32(h->wire.odd ? FORM_ODD : 0),
 	};
 	put_sum(w.content_sum, h->content_sum);
 	put_sum(w.body_sum, h->body_sum);
@@ -57,7 +63,7 @@ static bool lengths_fit(const struct record_head *h)
 {
 	return h->content_off >= RECORD_HEAD && h->content_off <= 1u << 20 &&
 	       h->prefix_len <= h->content_len && h->content_len <= (uint64_t)1 << 60 &&
-	       h->body_len <= RECORD_BODY_MAX;
+	       h->body_len <= RECORD_BODY_MAX && record_lf_size(h) <= h->content_len;
 }
 
 /* What tells at once that there is no record: has it the magic number, has it this salt's id? False: neither.
@@ -70,6 +76,17 @@ static bool look_for_marks(const char head[RECORD_HEAD], const struct salt *salt
 	marks[0] = le32toh(magic) == RECORD_MAGIC;
 	marks[1] = le32toh(id) == salt_id(salt);
 	return marks[0] || marks[1];
+}
+
+/* What a head of version 2 says of the form; what this program does not know of it makes it one of a later version. */
+static bool get_form(const struct wire *w, struct wire_facts *f)
+{
+	uint32_t form = le32toh(w->form);
+	*f = (struct wire_facts){ .is = true,
+				  .odd = form & FORM_ODD,
+				  .longest = le32toh(w->longest),
+				  .lf_size = le64toh(w->lf_size) };
+	return (form & ~(uint32_t)FORM_ODD) == 0;
 }
 
 enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct salt *salt,
@@ -97,9 +114,11 @@ enum record_verdict record_head_get(const char head[RECORD_HEAD], const struct s
 		.content_sum = get_sum(w.content_sum),
 		.body_sum = get_sum(w.body_sum),
 	};
+	uint16_t version = le16toh(w.version);
+	bool known = version == RECORD_VERSION || (version == RECORD_VERSION_WIRE && get_form(&w, &h->wire));
 	if (!good || !marks[0] || !marks[1] || !lengths_fit(h))
 		return RECORD_BROKEN;
-	return le16toh(w.version) == RECORD_VERSION ? RECORD_GOOD : RECORD_FOREIGN;
+	return known ? RECORD_GOOD : RECORD_FOREIGN;
 }
 
 struct sum record_content_sum(uint64_t serial, const char *content, uint64_t len, uint32_t prefix_len)

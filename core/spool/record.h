@@ -4,7 +4,9 @@
  * A record is a head of 128 bytes, content (a message's, else none), and a body of TLV fields (envelope,
  * update, results, voids; spool/envelope.h). The sums of content and body stand in the head; the sum of the
  * head is keyed with the salt of the segment or file, so a head that verifies vouches for all three. All
- * numbers are little-endian. */
+ * numbers are little-endian.
+ *
+ * Content has LF line ends, or, in message files that were streamed, is in wire form (mail/wireform.h): as SMTP sends it. */
 #ifndef SPOOL_RECORD_H
 #define SPOOL_RECORD_H
 
@@ -18,7 +20,8 @@ enum {
 	RECORD_HEAD = 128,
 	RECORD_ALIGN = 8,     /* the next record of a batch starts at a multiple of this … */
 	RECORD_BORDER = 4096, /* … and a batch at a multiple of this */
-	RECORD_VERSION = 1,
+	RECORD_VERSION = 1,      /* content has LF line ends */
+	RECORD_VERSION_WIRE = 2, /* content is in wire form, and the head says more of it */
 	RECORD_BODY_MAX = 512 * 1024 * 1024, /* what a reader takes into memory */
 };
 
@@ -30,6 +33,14 @@ enum record_kind {
 	RECORD_GONE = 5,    /* in a message file that has another name yet: the message has left the spool */
 };
 
+/* Of content in wire form. */
+struct wire_facts {
+	bool is;          /* false: the content has LF line ends, and the rest is 0 */
+	bool odd;         /* it has CRs other than those of line ends, or its last line has no end */
+	uint32_t longest; /* no line is longer, without its line end (UINT32_MAX: that long, or longer) */
+	uint64_t lf_size; /* its size with LF line ends */
+};
+
 struct record_head {
 	enum record_kind kind;
 	uint64_t serial;      /* of the message; 0 where the body has its own */
@@ -39,6 +50,7 @@ struct record_head {
 	uint32_t prefix_len;  /* that much of the content was put in front last: its sum comes last */
 	uint64_t content_len;
 	uint32_t body_len; /* the body follows the content */
+	struct wire_facts wire;
 	struct sum content_sum, body_sum;
 };
 
@@ -57,6 +69,11 @@ bool record_content_good(const struct record_head *, const char *content);
 bool record_body_good(const struct record_head *, const char *body);
 struct sum record_content_sum(uint64_t serial, const char *content, uint64_t len, uint32_t prefix_len);
 struct sum record_body_sum(uint64_t serial, const char *body, size_t len);
+/* Of the content, with LF line ends. */
+static inline uint64_t record_lf_size(const struct record_head *h)
+{
+	return h->wire.is ? h->wire.lf_size : h->content_len;
+}
 
 /* From the head's first byte to the body's last. */
 static inline uint64_t record_length(const struct record_head *h)

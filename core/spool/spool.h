@@ -13,6 +13,8 @@
 #include "spool/message.h"
 
 struct sys_call;
+struct wire_tally;
+struct stored_wire;
 struct spool;         /* an opened spool folder; one per process, shared by all its threads */
 struct spool_writer;  /* stores new messages: owns one journal segment at a time */
 struct spool_draft;   /* one message on its way in; one thread at a time */
@@ -64,8 +66,12 @@ uint64_t spool_draft_serial(const struct spool_draft *);
 /* Appends content (wire lines ending in LF alone, no dot-stuffing). Errors are sticky and answered by the
  * commit. */
 void spool_draft_write(struct spool_draft *, const void *p, size_t n);
-uint64_t spool_draft_size(const struct spool_draft *);
-/* Puts bytes in front of all content: the Received header that is known only at the end. Once, before the
+/* Whole lines that are in wire form already, plain ones (mail/wireform.h), which *tally has counted. While a message goes to a file
+ * and no line is half written, which spool_draft_takes_wire() tells. */
+bool spool_draft_takes_wire(const struct spool_draft *);
+void spool_draft_write_wire(struct spool_draft *, const void *p, size_t n, const struct wire_tally *);
+uint64_t spool_draft_size(const struct spool_draft *); /* with LF line ends, as all sizes here */
+/* Puts whole lines in front of all content: the Received header that is known only at the end. Once, before the
  * commit; at most SPOOL_PREPEND_MAX bytes, or the commit fails. */
 enum { SPOOL_PREPEND_MAX = 60000 };
 void spool_draft_prepend(struct spool_draft *, const void *p, size_t n);
@@ -95,25 +101,41 @@ void spool_named_each(struct spool *, time_t before, void (*each)(void *ctx, con
 
 enum spool_fetched { FETCH_OK = 0, FETCH_GONE, FETCH_DAMAGED, FETCH_FAILED };
 
-struct spool_stored { /* a verified copy of a message */
+struct spool_stored { /* a verified copy of a message; one thread's at a time */
 	struct arena *arena;
 	struct spool_envelope *env; /* recipients with their state as far as the message's home says */
-	const char *data;           /* the content, when in memory; NULL: in fd */
-	uint64_t size;
+	const char *data;           /* the content with LF line ends, when in memory; NULL: in fd */
+	uint64_t size;              /* of the content with LF line ends */
 	int fd;             /* a large message's file, read-only, or -1 */
 	uint64_t fd_offset; /* the content starts here in fd */
 	void *memory;       /* what data lies in */
+	struct stored_wire *wire; /* the file has it in wire form; NULL: with LF line ends (or it is in memory) */
 };
 /* Reads the message a ticket (from qmgr) names; verified before it answers FETCH_OK. Free with
  * spool_stored_free(). */
 enum spool_fetched spool_fetch(struct spool *, const void *ticket, size_t len, struct spool_stored *,
 			       struct ost_why *);
+/* The same, but the content of a large message in wire form is verified when it is read: whole, before the first byte of it is given
+ * away, or, by spool_stored_wire(), on the way. What reads it answers -1 when it turns out damaged, after a log line. */
+enum spool_fetched spool_fetch_unread(struct spool *, const void *ticket, size_t len, struct spool_stored *,
+				      struct ost_why *);
 void spool_stored_free(struct spool_stored *);
 /* A descriptor for a child process: a sealed memfd with the content, or a duplicate of the large message's
- * file. The offset of the content is put in *offset. -1 on failure. */
-int spool_stored_fd(const struct spool_stored *, uint64_t *offset);
-/* Content bytes [at, at+n) into p; answers the number read, less only at the end; -1 on an I/O error. */
-ssize_t spool_stored_read(const struct spool_stored *, uint64_t at, void *p, size_t n);
+ * file, with LF line ends. The offset of the content is put in *offset. -1 on failure. */
+int spool_stored_fd(struct spool_stored *, uint64_t *offset);
+/* The same in wire form; only when m->wire. */
+int spool_stored_wire_fd(struct spool_stored *m, uint64_t *offset);
+/* Content bytes [at, at+n) with LF line ends into p; answers the number read, less only at the end; -1 on an I/O error. Going on where
+ * the last call ended costs least; any other place costs 64 KiB read anew. */
+ssize_t spool_stored_read(struct spool_stored *, uint64_t at, void *p, size_t n);
+
+/* Can the content be had in wire form (mail/wireform.h), ready to be sent? Only when no line is longer than `longest` bytes
+ * (0: any length), the only CRs are those of line ends, and the last line has one. *size: its bytes in wire form. */
+bool spool_stored_has_wire(const struct spool_stored *, uint64_t longest, uint64_t *size);
+/* Lends bytes of it from `at` on, until the next call: how many, 0 only at the end, -1: error. What was not verified yet is read
+ * from 0 on without gaps, and its last bytes are given away only when all of it is as it was stored: whoever has them has the
+ * message. */
+ssize_t spool_stored_wire(struct spool_stored *, uint64_t at, const char **p);
 
 /* ---- results --------------------------------------------------------------------------------- */
 

@@ -67,6 +67,7 @@ static struct record_head head_from(const char *p, uint64_t at, uint64_t sequenc
 				     .content_off = word[1] % 4 ? RECORD_HEAD : word[1],
 				     .content_len = word[2],
 				     .body_len = word[3] % 3 ? word[3] % 5000 : word[3],
+				     .wire = { .is = word[1] & 1, .lf_size = word[1] & 1 ? word[2] - (word[3] & 1) : 0 },
 				     .prefix_len = word[2] % 3 };
 }
 

@@ -24,6 +24,7 @@ enum {
 	SEGMENT = 128 * 1024,
 	SEGMENTS = 8,
 	MESSAGES = 40,
+	LARGE = 270 * 1000, /* goes to a file at once, in wire form */
 	COST = 10, /* a child's exit status: as it must be, and a message is gone */
 	HANG = 30, /* seconds until a recovery is called hung */
 };
@@ -100,7 +101,7 @@ static void make_reference(struct reference *r)
 	stage_open_keeper(s);
 	for (; n < MESSAGES - 2; n++) {
 		bool file = n % 8 == 7;
-		sizes[n] = file ? 70000 + 1000 * n : 200 + n * 211;
+		sizes[n] = n % 16 == 15 ? LARGE + n : file ? 70000 + 1000 * n : 200 + n * 211;
 		serials[n] = stage_store(s, sizes[n], 1 + n % 3);
 		tails[n] = n % 16 == 7 || n % 8 == 3;
 		if (tails[n]) /* by this the one in the journal moves to a file */
@@ -189,6 +190,23 @@ static const struct stored *known(const struct reference *r, uint64_t serial)
 	return NULL;
 }
 
+/* Read as an agent does that sends it on: do its last bytes come out? */
+static bool sent_whole(struct stage *s, const struct buf *ticket)
+{
+	struct spool_stored m;
+	struct ost_why why = { "" };
+	const char *piece;
+	uint64_t size = 0, at = 0;
+	bool good = spool_fetch_unread(s->spool, ticket->data, ticket->len, &m, &why) == FETCH_OK;
+	if (good && spool_stored_has_wire(&m, 0, &size)) {
+		for (ssize_t n; (n = spool_stored_wire(&m, at, &piece)) > 0; at += (uint64_t)n)
+			;
+		good = at == size;
+	}
+	spool_stored_free(&m);
+	return good;
+}
+
 /* Loads and compares what was found; one whose content turns out damaged leaves as damaged. Answers whether
  * it is good. */
 static bool whole(struct stage *s, const struct stored *m)
@@ -200,6 +218,8 @@ static bool whole(struct stage *s, const struct stored *m)
 		return false;
 	keeper_ticket(s->keeper, m->serial, &ticket);
 	enum spool_fetched f = spool_fetch(s->spool, ticket.data, ticket.len, &got, &why);
+	if (sent_whole(s, &ticket) != (f == FETCH_OK))
+		fail_msg("serial %llu: what is sent is not what is fetched", (unsigned long long)m->serial);
 	buf_free(&ticket);
 	if (f != FETCH_OK)
 		return false;

@@ -141,6 +141,28 @@ static void heads_verify_with_their_salt_alone(void **state)
 	}
 }
 
+static void heads_tell_of_the_form(void **state)
+{
+	(void)state;
+	const struct salt salt = { { 1 } };
+	char head[RECORD_HEAD];
+	struct record_head back, h = { .kind = RECORD_MESSAGE, .serial = 7, .sequence = 1, .content_off = RECORD_HEAD,
+				       .content_len = 1000,
+				       .wire = { .is = true, .odd = true, .longest = 80, .lf_size = 990 } };
+	record_head_put(head, &h, &salt);
+	assert_int_equal(record_head_get(head, &salt, &back), RECORD_GOOD);
+	assert_memory_equal(&back.wire, &h.wire, sizeof h.wire);
+	assert_int_equal(record_lf_size(&back), 990);
+	h.wire.lf_size = 1001; /* more than in wire form */
+	record_head_put(head, &h, &salt);
+	assert_int_equal(record_head_get(head, &salt, &back), RECORD_BROKEN);
+	h.wire = (struct wire_facts){ .is = false };
+	record_head_put(head, &h, &salt);
+	assert_int_equal(record_head_get(head, &salt, &back), RECORD_GOOD);
+	assert_int_equal(record_lf_size(&back), 1000);
+	assert_false(back.wire.is);
+}
+
 static void a_sum_does_not_depend_on_the_pieces(void **state)
 {
 	(void)state;
@@ -286,6 +308,7 @@ int main(void)
 		cmocka_unit_test(unknown_fields_survive),
 		cmocka_unit_test(broken_envelopes_are_refused),
 		cmocka_unit_test(heads_verify_with_their_salt_alone),
+		cmocka_unit_test(heads_tell_of_the_form),
 		cmocka_unit_test(a_sum_does_not_depend_on_the_pieces),
 		cmocka_unit_test(updates_and_results_round_trip),
 		cmocka_unit_test(a_final_state_never_goes_back),
