@@ -11,6 +11,7 @@
 #include "mail/address.h"
 #include "mail/date.h"
 #include "mail/received.h"
+#include "mail/wireform.h"
 
 #define CLEANUP_MAGIC 0xc1ea0002u
 
@@ -291,14 +292,34 @@ static size_t write_headers(struct cleanup *c, const char *p, size_t n)
 	return (size_t)(p - start);
 }
 
-void cleanup_write(struct cleanup *c, const char *p, size_t n)
+/* So many bytes come; are they too many? */
+static void count(struct cleanup *c, uint64_t n)
 {
-	CHECK_MAGIC(c, CLEANUP_MAGIC);
 	if (n > c->limit && c->status == CLEANUP_OK) {
 		log_warning("%s: message size limit exceeded", c->info->queue_id);
 		c->status = CLEANUP_TOO_BIG;
 	}
 	c->limit -= n < c->limit ? n : c->limit;
+}
+
+bool cleanup_takes_wire(const struct cleanup *c)
+{
+	CHECK_MAGIC(c, CLEANUP_MAGIC);
+	return c->part == PART_BODY && !c->in_line && spool_draft_takes_wire(c->draft);
+}
+
+void cleanup_write_wire(struct cleanup *c, const char *p, size_t n, const struct wire_tally *tally)
+{
+	CHECK_MAGIC(c, CLEANUP_MAGIC);
+	count(c, tally->lf_size);
+	if (c->status == CLEANUP_OK)
+		spool_draft_write_wire(c->draft, p, n, tally);
+}
+
+void cleanup_write(struct cleanup *c, const char *p, size_t n)
+{
+	CHECK_MAGIC(c, CLEANUP_MAGIC);
+	count(c, n);
 	if (c->part != PART_BODY) {
 		size_t used = write_headers(c, p, n);
 		p += used;

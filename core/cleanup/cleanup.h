@@ -46,6 +46,10 @@ struct cleanup *cleanup_begin(const struct cleaner *, struct arena *, struct spo
 void cleanup_own_header(struct cleanup *, const char *text, size_t len);
 /* Content: wire lines without dot-stuffing, ending in LF; any block sizes. */
 void cleanup_write(struct cleanup *, const char *p, size_t n);
+/* Whole plain lines as they are on the wire (mail/wireform.h), which *tally has counted: while nobody looks at what passes, which
+ * cleanup_takes_wire() tells. They reach the spool without being touched. */
+bool cleanup_takes_wire(const struct cleanup *);
+void cleanup_write_wire(struct cleanup *, const char *p, size_t n, const struct wire_tally *);
 /* The end of the content. Frees what is not in the arena; answers what is wrong with the content. *message_id (in the
  * arena): with its <>, or NULL. */
 enum cleanup_status cleanup_finish(struct cleanup *, const char **message_id);

@@ -2,13 +2,15 @@
  * DATA: from wire lines to stored lines, and storing the message.
  *
  * A chunk of input is rewritten in place (CRLF becomes LF, dots are unstuffed, stray CRs become spaces) and handed to the
- * cleanup in one piece. Only CRLF "." CRLF ends the message (RFC 5321 4.1.1.4), unless the client is excluded from
+ * cleanup in one piece. While a large message's body goes straight to its file, plain lines stay as they are on the wire: the rest
+ * alone is rewritten, in the same way. Only CRLF "." CRLF ends the message (RFC 5321 4.1.1.4), unless the client is excluded from
  * smtpd_forbid_bare_newline. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "mail/received.h"
+#include "mail/wireform.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
@@ -132,15 +134,43 @@ static bool check_size(struct session *s)
 	return true;
 }
 
+/* Hands over what was rewritten. */
+static void put_lines(struct session *s, const char *from, const char *to)
+{
+	if (s->tx->status == CLEANUP_OK && to > from)
+		cleanup_write(s->tx->cleanup, from, (size_t)(to - from));
+}
+
+/* Whole plain lines from p on, which begins one, as they are, behind what was rewritten before them (from … to); answers the byte
+ * behind them, or p where there are none. */
+static char *take_plain(struct session *s, const char *from, const char *to, char *p, const char *end)
+{
+	struct scanner *sc = &s->tx->scan;
+	struct wire_tally tally = { 0 };
+	size_t n = wire_plain_lines(&tally, p, (size_t)(end - p));
+	if (n == 0)
+		return p;
+	put_lines(s, from, to);
+	cleanup_write_wire(s->tx->cleanup, p, n, &tally);
+	sc->after_crlf = true;
+	sc->size += n;
+	return p + n;
+}
+
 bool data_eat(struct session *s)
 {
 	struct transaction *tx = s->tx;
-	char *base = input_start(&s->in), *end = s->in.data + s->in.len;
-	char *dst = base, *p = base;
-	bool over = false;
+	char *start = input_start(&s->in), *end = s->in.data + s->in.len;
+	char *base = start, *dst = start, *p = start; /* base … dst: rewritten, and not handed over yet */
+	bool over = false, as_it_is = tx->status == CLEANUP_OK && cleanup_takes_wire(tx->cleanup);
 	if (p == end)
 		return false;
 	while (p < end && !over) {
+		char *behind = as_it_is ? take_plain(s, base, dst, p, end) : p;
+		if (behind > p) {
+			base = dst = p = behind;
+			continue;
+		}
 		char *lf = memchr(p, '\n', (size_t)(end - p));
 		if (lf) {
 			dst = take_line(s, dst, p, lf, &over);
@@ -154,12 +184,11 @@ bool data_eat(struct session *s)
 		p = stop;
 		break;
 	}
-	tx->scan.bytes += (uint64_t)(p - base);
+	tx->scan.bytes += (uint64_t)(p - start);
 	s->in.at = (size_t)(p - s->in.data);
 	if (refuse_bare_newline(s) || check_size(s))
 		return false;
-	if (tx->status == CLEANUP_OK && dst > base)
-		cleanup_write(tx->cleanup, base, (size_t)(dst - base));
+	put_lines(s, base, dst);
 	return over;
 }
 

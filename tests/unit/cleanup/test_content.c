@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "cleanup/cleanup.h"
+#include "mail/wireform.h"
 #include "tests/support/fixture.h"
 
 static struct fixture fix;
@@ -23,6 +24,27 @@ void spool_draft_write(struct spool_draft *d, const void *p, size_t n)
 {
 	(void)d;
 	buf_add(&stored, p, n);
+}
+
+static bool streaming; /* the draft goes to a file */
+
+bool spool_draft_takes_wire(const struct spool_draft *d)
+{
+	(void)d;
+	return streaming && (stored.len == 0 || stored.data[stored.len - 1] == '\n');
+}
+
+void spool_draft_write_wire(struct spool_draft *d, const void *p, size_t n, const struct wire_tally *t)
+{
+	bool in_line = false;
+	size_t used;
+	(void)d;
+	assert_true(spool_draft_takes_wire(d));
+	buf_reserve(&stored, n);
+	size_t len = wire_decode(&in_line, p, n, true, stored.data + stored.len, &used);
+	assert_int_equal(len, t->lf_size);
+	stored.len += len;
+	stored.data[stored.len] = '\0';
 }
 
 static int setup(void **state)
@@ -133,6 +155,39 @@ static void what_is_missing_is_added(void **state)
 	assert_string_equal(stored.data, "Received: here\nDate: x\nMessage-Id: <y>\nFrom: \"Joe \\\"J\\\" \\\\ Doe\" <joe@example.com>\n\n");
 }
 
+/* While the draft takes lines in wire form, they go past, whatever came before them; else they do not. */
+static void plain_lines_pass_as_they_are(void **state)
+{
+	(void)state;
+	static const char *const starts[] = { "To: x\n\nbody\n", "To: x\n\nhalf a li", "To: x\n\n", "To: x\n", "body\n" };
+	static const bool taken[] = { true, false, true, false, true };
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		for (int on = 0; on < 2; on++) {
+			struct arena *a = arena_new();
+			struct wire_tally tally = { 0 };
+			const char *id;
+			struct cleanup_info info = { .queue_id = "ABC", .sender = "", .size_limit = strlen(starts[i]) + 6 };
+			buf_reset(&stored);
+			streaming = on;
+			struct cleanup *c = cleanup_begin(cleaner, a, NULL, &info);
+			cleanup_write(c, starts[i], strlen(starts[i]));
+			assert_int_equal(cleanup_takes_wire(c), on && taken[i]);
+			if (cleanup_takes_wire(c)) {
+				assert_int_equal(wire_plain_lines(&tally, "xx\r\ny\r\n", 7), 7);
+				cleanup_write_wire(c, "xx\r\ny\r\n", 7, &tally);
+				assert_string_equal(stored.data + stored.len - 5, "xx\ny\n");
+				cleanup_write(c, "z", 1);
+				assert_false(cleanup_takes_wire(c));
+				assert_int_equal(cleanup_finish(c, &id), CLEANUP_OK);
+				assert_string_equal(stored.data + stored.len - 7, "xx\ny\nz\n");
+			} else {
+				cleanup_abandon(c);
+			}
+			streaming = false;
+			arena_destroy(&a);
+		}
+}
+
 static void limits(void **state)
 {
 	(void)state;
@@ -169,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_becomes_of_content),
 		cmocka_unit_test(what_is_missing_is_added),
+		cmocka_unit_test(plain_lines_pass_as_they_are),
 		cmocka_unit_test(limits),
 	};
 	return cmocka_run_group_tests_name("cleanup/content", tests, setup, teardown);

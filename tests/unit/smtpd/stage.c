@@ -11,15 +11,26 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/tlv.h"
 #include "smtpd/restrict.h"
 #include "spool/spool.h"
 
 static void count_hint(void *ctx, const void *hint, size_t len)
 {
 	struct stage *st = ctx;
-	(void)hint;
-	(void)len;
+	struct tlv_reader r = tlv_read(hint, len);
+	struct hint_batch batch = { 0 };
+	struct hint_message m;
 	st->hints++;
+	for (struct tlv f; tlv_next(&r, &f);) {
+		if (f.type == HINT_BATCH) {
+			memcpy(&batch, f.data, sizeof batch);
+			continue;
+		}
+		memcpy(&m, f.data, sizeof m);
+		st->last = (struct ticket){ .home = f.type == HINT_FILE ? TICKET_FILE : TICKET_JOURNAL, .serial = m.serial,
+					    .number = batch.number, .length = m.length, .at = m.at, .salt = batch.salt };
+	}
 }
 
 void stage_open(struct stage *st, const char *main_cf)

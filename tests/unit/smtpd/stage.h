@@ -4,6 +4,7 @@
 #define SMTPD_STAGE_H
 
 #include "smtpd/session.h"
+#include "spool/home.h"
 #include "tests/support/fixture.h"
 
 struct stage {
@@ -11,6 +12,7 @@ struct stage {
 	struct server *server;
 	char spool_path[128];
 	size_t hints; /* messages that the spool has told of */
+	struct ticket last; /* the last one */
 };
 
 /* Ends the test program when the configuration cannot be served. */
