@@ -211,7 +211,7 @@ static void put_off(struct delivery *d, const char *text)
 static bool get_message(struct delivery *d)
 {
 	struct ost_why why = { .text = "" };
-	switch (spool_fetch(d->agent->spool, d->ticket, d->ticket_len, &d->stored, &why)) {
+	switch (spool_fetch_unread(d->agent->spool, d->ticket, d->ticket_len, &d->stored, &why)) {
 	case FETCH_OK:
 		break;
 	case FETCH_GONE:

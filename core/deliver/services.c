@@ -33,6 +33,16 @@ static int64_t serve_content_read(struct ost_delivery *pub, uint64_t at, void *p
 	return spool_stored_read(&delivery_of(pub)->stored, at, p, n);
 }
 
+static bool serve_content_wire_size(struct ost_delivery *pub, uint64_t longest, uint64_t *size)
+{
+	return spool_stored_has_wire(&delivery_of(pub)->stored, longest, size);
+}
+
+static int64_t serve_content_wire(struct ost_delivery *pub, uint64_t at, const char **p)
+{
+	return spool_stored_wire(&delivery_of(pub)->stored, at, p);
+}
+
 static const char *serve_content(struct ost_delivery *pub, uint64_t *size)
 {
 	const struct delivery *d = delivery_of(pub);
@@ -90,6 +100,8 @@ void services_register(struct agent *a)
 		.forward = serve_forward,
 		.next = serve_next,
 		.finish = serve_finish,
+		.content_wire_size = serve_content_wire_size,
+		.content_wire = serve_content_wire,
 	};
 	static const struct mod_net_ops net = { .mail_servers = net_mail_servers, .tcp_connect = net_tcp_connect };
 	CHECK_MAGIC(a, AGENT_MAGIC);

@@ -100,8 +100,16 @@ static const char *request_name(const struct ost_user_request *r)
 	return r->name ? r->name : "";
 }
 
+/* The content as a descriptor, in wire form where the file has it so and the module takes it. */
+static void open_content(const struct userjobs *u, struct spool_stored *s, struct ost_user_job *j)
+{
+	bool wire = s->wire && u->half.ops->ops.flags & OST_TRANSPORT_WIRE;
+	j->message_form = wire ? OST_FORM_WIRE : OST_FORM_LF;
+	j->message_fd = (wire ? spool_stored_wire_fd : spool_stored_fd)(s, &j->message_offset);
+}
+
 /* Makes job i from its waiter; the content stays in memory, or becomes a descriptor when it is large. */
-static bool make_job(struct batch *b, size_t i, bool remote)
+static bool make_job(const struct userjobs *u, struct batch *b, size_t i, bool remote)
 {
 	const struct waiter *w = b->w[i];
 	struct spool_stored *s = &w->delivery->stored;
@@ -117,7 +125,7 @@ static bool make_job(struct batch *b, size_t i, bool remote)
 	if (s->data && (!remote || s->size <= USER_INLINE_MAX))
 		j->message = s->data;
 	else
-		j->message_fd = spool_stored_fd(s, &j->message_offset);
+		open_content(u, s, j);
 	return j->message || j->message_fd >= 0;
 }
 
@@ -130,10 +138,10 @@ static void close_jobs(struct batch *b)
 }
 
 /* A job that cannot be made fails alone: it changes places with the last one. */
-static void make_jobs(struct batch *b, bool remote)
+static void make_jobs(const struct userjobs *u, struct batch *b, bool remote)
 {
 	for (size_t i = 0; i < b->n;) {
-		if (make_job(b, i, remote)) {
+		if (make_job(u, b, i, remote)) {
 			i++;
 			continue;
 		}
@@ -197,7 +205,7 @@ static void run_here(struct userjobs *u, struct batch *b)
 	if (own_user(u, b, a, &home, &uid, &gid)) {
 		int home_fd = *home ? open(home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 		int error = *home ? errno : ENOENT;
-		make_jobs(b, false);
+		make_jobs(u, b, false);
 		for (size_t i = 0; i < b->n; i++) {
 			b->jobs[i].home = home;
 			b->jobs[i].home_fd = home_fd;
@@ -316,7 +324,7 @@ static void run_remote(struct userjobs *u, struct batch *b)
 		refuse(b, refusal, &why);
 		return;
 	}
-	make_jobs(b, true);
+	make_jobs(u, b, true);
 	bool healthy = run_parts(u, b, broker_child_link(child));
 	broker_put(u->broker, &child, healthy);
 }

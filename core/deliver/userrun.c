@@ -17,6 +17,11 @@
 #include "deliver/syncer.h"
 #include "module/module.h"
 
+/* Modules made for versions before 1.3 count in jobs of this size. */
+_Static_assert(sizeof(void *) < 8 || sizeof(struct ost_user_job) == offsetof(struct ost_user_job, message_form) + sizeof(uint32_t),
+	       "the form stands where padding was");
+_Static_assert(sizeof(void *) < 8 || offsetof(struct ost_user_job, message_form) % 8 == 4, "the form stands where padding was");
+
 void user_job_init(struct ost_user_job *j)
 {
 	*j = (struct ost_user_job){ .size = sizeof *j, .message_fd = -1, .home_fd = -1, .spool_fd = -1, .file_fd = -1,

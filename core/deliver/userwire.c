@@ -8,7 +8,7 @@
 #include "ipc/protocol.h"
 
 enum job_field {
-	J_QUEUE_ID = 1, J_PATH, J_ARGS, J_SIZE, J_OFFSET, J_CONTENT, J_FDS, J_LAST,
+	J_QUEUE_ID = 1, J_PATH, J_ARGS, J_SIZE, J_OFFSET, J_CONTENT, J_FDS, J_LAST, J_FORM,
 };
 enum { FD_MESSAGE = 1, FD_SPOOL = 2 }; /* J_FDS: which descriptors came along, in this order */
 
@@ -22,6 +22,8 @@ bool userwire_send(struct ipc_link *link, const struct ost_user_job *j, bool las
 	tlv_put(&b, J_ARGS, 0, j->args, j->args_len);
 	tlv_put_u64(&b, J_SIZE, j->message_size);
 	tlv_put_u64(&b, J_OFFSET, j->message_offset);
+	if (j->message_form != OST_FORM_LF)
+		tlv_put_u64(&b, J_FORM, j->message_form);
 	if (j->message)
 		tlv_put(&b, J_CONTENT, 0, j->message, j->message_size);
 	if (!j->message && j->message_fd >= 0) {
@@ -62,7 +64,7 @@ bool userwire_receive(struct arena *a, struct ipc_message *m, struct ost_user_jo
 {
 	struct tlv_reader r = tlv_read(m->body, m->len);
 	struct tlv f;
-	uint64_t which = 0, is_last = 0;
+	uint64_t which = 0, is_last = 0, form = OST_FORM_LF;
 	bool ok = true;
 	size_t content = 0;
 	user_job_init(j);
@@ -94,9 +96,13 @@ bool userwire_receive(struct arena *a, struct ipc_message *m, struct ost_user_jo
 		case J_LAST:
 			ok = tlv_u64(&f, &is_last);
 			break;
+		case J_FORM:
+			ok = tlv_u64(&f, &form) && form <= OST_FORM_WIRE;
+			break;
 		}
 	}
 	*last = is_last != 0;
+	j->message_form = (uint32_t)form;
 	ok = ok && !r.bad && j->queue_id && j->path && take_fds(m, j, which);
 	return ok && (j->message ? content == j->message_size : j->message_fd >= 0);
 }

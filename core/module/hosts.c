@@ -90,6 +90,14 @@ static struct ost_delivery *no_next(struct ost_delivery *delivery)
 {
 	return NULL;
 }
+static bool no_content_wire_size(struct ost_delivery *delivery, uint64_t longest, uint64_t *size)
+{
+	return false;
+}
+static int64_t no_content_wire(struct ost_delivery *delivery, uint64_t at, const char **p)
+{
+	return -1;
+}
 static enum ost_dns no_mail_servers(struct ost_instance *instance, const char *domain, unsigned flags,
 				    struct ost_mx *list, size_t max, size_t *count, int64_t deadline, struct ost_why *why)
 {
@@ -143,7 +151,7 @@ static const struct mod_tables_ops no_tables = { no_tables_open, no_lookup,   no
 						 no_open_one,	 no_ask,      no_flags,		 no_guard,
 						 no_version,	 &no_caches };
 static const struct mod_delivery_ops no_delivery = { no_report, no_content_read, no_content, no_mark, no_as_user,
-						     no_forward, no_next, no_mark };
+						     no_forward, no_next, no_mark, no_content_wire_size, no_content_wire };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
 static const struct mod_connect_ops no_connections = { no_addresses, no_connect };
 static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
@@ -297,6 +305,14 @@ static void finish(struct ost_delivery *d)
 {
 	delivery->finish(d);
 }
+static bool content_wire_size(struct ost_delivery *d, uint64_t longest, uint64_t *size)
+{
+	return delivery->content_wire_size(d, longest, size);
+}
+static int64_t content_wire(struct ost_delivery *d, uint64_t at, const char **p)
+{
+	return delivery->content_wire(d, at, p);
+}
 static enum ost_dns mail_servers(struct ost_instance *instance, const char *domain, unsigned flags, struct ost_mx *list,
 				 size_t max, size_t *count, int64_t deadline, struct ost_why *why)
 {
@@ -366,4 +382,6 @@ const struct ost_host mod_host = {
 	.cache_remove = cache_remove,
 	.cache_walk = cache_walk,
 	.cache_cursor_free = cache_cursor_free,
+	.content_wire_size = content_wire_size,
+	.content_wire = content_wire,
 };

@@ -43,6 +43,8 @@ struct mod_delivery_ops { /* core/deliver */
 	bool (*forward)(struct ost_delivery *, const struct ost_forward *, char queue_id[24], struct ost_why *);
 	struct ost_delivery *(*next)(struct ost_delivery *);
 	void (*finish)(struct ost_delivery *);
+	bool (*content_wire_size)(struct ost_delivery *, uint64_t longest, uint64_t *size);
+	int64_t (*content_wire)(struct ost_delivery *, uint64_t at, const char **p);
 };
 struct mod_net_ops { /* core/net */
 	enum ost_dns (*mail_servers)(struct ost_instance *, const char *domain, unsigned flags, struct ost_mx *list,

@@ -86,16 +86,37 @@ static enum ost_found host_lookup_address(const struct ost_tables *t, const char
 	return host_lookup(t, address, value, why);
 }
 
+/* The content as a job has it in its descriptor: behind two other bytes, and in front of some more. */
+static void fill(int fd, const struct trial *t)
+{
+	uint64_t n = t->d.content_size, len = 2;
+	char *bytes = malloc(2 * n + 6);
+	if (!bytes)
+		abort();
+	memcpy(bytes, "..", 2);
+	for (const char *p = t->content, *end = p + n; p < end; p++) {
+		if (t->in_wire_form && *p == '.' && (p == t->content || p[-1] == '\n'))
+			bytes[len++] = '.';
+		if (t->in_wire_form && *p == '\n')
+			bytes[len++] = '\r';
+		bytes[len++] = *p;
+	}
+	memcpy(bytes + len, "rest", 4);
+	if (write(fd, bytes, len + 4) != (ssize_t)len + 4)
+		abort();
+	free(bytes);
+}
+
 /* One job, in this process, as core/deliver does it. */
 static void do_job(struct trial *t, const struct ost_user_request *q, struct ost_user_done *done)
 {
 	int home = t->home ? open(t->home, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	int fd = memfd_create("trial", MFD_CLOEXEC);
-	if (write(fd, "..", 2) != 2 || write(fd, t->content, t->d.content_size) != (ssize_t)t->d.content_size)
-		abort();
+	fill(fd, t);
 	struct ost_user_job j = {
 		.size = sizeof j, .message = t->in_memory ? t->content : NULL, .message_fd = t->in_memory ? -1 : fd,
-		.message_offset = 2, .message_size = t->d.content_size, .queue_id = "QID", .args = q->args,
+		.message_offset = 2, .message_size = t->d.content_size,
+		.message_form = t->in_wire_form ? OST_FORM_WIRE : OST_FORM_LF, .queue_id = "QID", .args = q->args,
 		.args_len = q->args_len, .home = t->home, .home_fd = home, .home_error = home < 0 ? ENOENT : 0, .path = q->path,
 		.uid = geteuid(), .gid = getegid(), .spool_fd = -1, .file_fd = -1, .dir_fd = -1,
 		.done = { .size = sizeof j.done, .status = OST_SENT, .dsn = "2.0.0" },

@@ -28,6 +28,7 @@ struct trial {
 	struct trial_told told[TRIAL_RCPTS];
 	const char *content;
 	bool in_memory;                  /* content() has it; else content_read() and a descriptor */
+	bool in_wire_form;               /* the descriptor has it so */
 	const char *service;             /* instance_name() */
 	const struct ost_transport_ops *ops;
 	const void *config;

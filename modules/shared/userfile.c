@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ostler/wireform.h"
+
 enum { PIECE = 64 * 1024 };
 
 bool mail_head_of(const struct ost_user_job *j, struct mail_head *h)
@@ -94,21 +96,49 @@ int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
+/* The next bytes of the descriptor, at most n: how many, or 0 with *error. */
+static size_t read_piece(const struct ost_user_job *j, uint64_t at, char *p, size_t n, int *error)
+{
+	ssize_t got;
+	do
+		got = pread(j->message_fd, p, n, (off_t)(j->message_offset + at));
+	while (got < 0 && errno == EINTR);
+	*error = got < 0 ? errno : got == 0 ? EIO : 0;
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* The message in wire form: it is at its end where as many bytes have come of it as it has with LF line ends. */
+static int wire_each(const struct ost_user_job *j, int (*each)(void *ctx, const char *p, size_t n), void *ctx)
+{
+	char piece[PIECE];
+	int error = 0;
+	bool in_line = false;
+	uint64_t at = 0;
+	for (uint64_t left = j->message_size; error == 0 && left > 0;) {
+		size_t used, n = read_piece(j, at, piece, PIECE, &error);
+		if (error)
+			break;
+		n = ost_wire_decode(&in_line, piece, n, n == 1, piece, &used);
+		n = n < left ? n : (size_t)left; /* what follows in the file is no content */
+		error = each(ctx, piece, n);
+		at += used;
+		left -= n;
+	}
+	return error;
+}
+
 int message_each(const struct ost_user_job *j, int (*each)(void *ctx, const char *p, size_t n), void *ctx)
 {
 	char piece[PIECE];
 	int error = 0;
 	if (j->message)
 		return each(ctx, j->message, j->message_size);
-	for (uint64_t at = 0; error == 0 && at < j->message_size;) {
-		uint64_t want = j->message_size - at < PIECE ? j->message_size - at : PIECE;
-		ssize_t n = pread(j->message_fd, piece, want, (off_t)(j->message_offset + at));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : EIO;
-		error = each(ctx, piece, (size_t)n);
-		at += (uint64_t)n;
+	if (j->message_form == OST_FORM_WIRE)
+		return wire_each(j, each, ctx);
+	for (uint64_t at = 0, n; error == 0 && at < j->message_size; at += n) {
+		n = read_piece(j, at, piece, j->message_size - at < PIECE ? (size_t)(j->message_size - at) : PIECE, &error);
+		if (!error)
+			error = each(ctx, piece, (size_t)n);
 	}
 	return error;
 }

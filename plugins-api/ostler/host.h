@@ -167,6 +167,18 @@ struct ost_host {
 	/* All entries, one for each call; *cursor is NULL at first. Whoever does not go on to the end frees it. */
 	enum ost_found (*cache_walk)(struct ost_cache *, struct ost_cursor **cursor, struct ost_answer *key, struct ost_answer *value);
 	void (*cache_cursor_free)(struct ost_cache *, struct ost_cursor *);
+
+	/* ---- transports: content as SMTP's DATA carries it (since 1.3) -------------------------------------------------- */
+	/* Large messages are kept as RFC 5321 4.5.2 wants them sent: CRLF line ends, one dot more in front of lines that begin
+	 * with one; without the final dot. Answers whether this one can be had so, no line longer than `longest` bytes without
+	 * its line end (0: any length), no CR in it but those of line ends, and with a line end at its end. *size: bytes in this form. What is answered no is
+	 * had by content() or content_read(), as everything is. */
+	bool (*content_wire_size)(struct ost_delivery *, uint64_t longest, uint64_t *size);
+	/* Lends bytes of it from `at` on, until the next call for this delivery: how many, as many as suit; 0: the end; -1:
+	 * error. Asked for from 0 on without gaps: it is verified on the way, and the last bytes are given only when all of it is
+	 * what was stored. So whoever got them all may say that the message ends here, and who got -1 must not: what was sent of
+	 * it until then may be damaged. */
+	int64_t (*content_wire)(struct ost_delivery *, uint64_t at, const char **p);
 };
 
 #endif

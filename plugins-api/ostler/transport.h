@@ -117,7 +117,12 @@ struct ost_user_job {
 	int dir_fd;
 	void *state;             /* the module's own, from user_write() to user_publish(), or user_settle() where there is one */
 	struct ost_user_done done; /* preset to OST_SENT 2.0.0; set another status on failure */
+	/* Of what is in message_fd: OST_FORM_*. message_size is the size with LF line ends in any case. Stands where padding was,
+	 * so that a job is as large as before. (since 1.3) */
+	uint32_t message_form;
 };
+#define OST_FORM_LF   0u /* LF line ends: always, for a module without OST_TRANSPORT_WIRE */
+#define OST_FORM_WIRE 1u /* as SMTP carries it: ostler/wireform.h */
 
 struct ost_transport_ops {
 	struct ost_ops ops;
@@ -138,5 +143,6 @@ struct ost_transport_ops {
 #define OST_TRANSPORT_SERIAL_DESTINATION 0x1u /* ops.flags: one delivery at a time to one nexthop is the default */
 #define OST_TRANSPORT_TOGETHER           0x2u /* ops.flags: deliver() takes along what waits (host->next), and does it in one go:
 					       * let some wait (since 1.1) */
+#define OST_TRANSPORT_WIRE               0x4u /* ops.flags: user_write() looks at message_form (since 1.3) */
 
 #endif

@@ -111,7 +111,14 @@ static struct ost_delivery *next(struct ost_delivery *d)
 	return NULL;
 }
 
+static bool content_wire_size(struct ost_delivery *d, uint64_t longest, uint64_t *size)
+{
+	(void)d, (void)longest, (void)size;
+	return false;
+}
+
 static const struct mod_delivery_ops delivery_ops = { .report = report, .content_read = content_read, .content = content,
+						      .content_wire_size = content_wire_size,
 						      .mark_connected = mark_connected, .as_user = as_user,
 						      .forward = forward, .next = next, .finish = mark_connected };
 

@@ -64,6 +64,22 @@ static int64_t host_content_read(struct ost_delivery *d, uint64_t at, void *p, s
 	return (int64_t)part;
 }
 
+static bool host_content_wire_size(struct ost_delivery *d, uint64_t longest, uint64_t *size)
+{
+	struct trial *t = (struct trial *)(void *)d;
+	assert_int_equal(longest, 998);
+	*size = t->wire_size;
+	return t->wire;
+}
+
+static int64_t host_content_wire(struct ost_delivery *d, uint64_t at, const char **p)
+{
+	struct trial *t = (struct trial *)(void *)d;
+	size_t left = t->wire_size - at, part = left < 10000 ? left : 10000;
+	*p = t->wire + at;
+	return at + part > t->wire_good ? -1 : (int64_t)part;
+}
+
 static void host_mark(struct ost_delivery *d)
 {
 	(void)d;
@@ -117,6 +133,8 @@ static const struct ost_host host = {
 	.mark_connected = host_mark,
 	.next = host_next,
 	.finish = host_finish,
+	.content_wire_size = host_content_wire_size,
+	.content_wire = host_content_wire,
 	.mail_servers = host_servers,
 	.tcp_connect = net_tcp_connect,
 };

@@ -21,6 +21,8 @@ struct trial {
 	const char *content;
 	size_t size;
 	bool in_memory, unreadable, finished;
+	const char *wire;             /* the message as it goes out; NULL: it cannot be had so */
+	size_t wire_size, wire_good;  /* so many bytes of it can be read */
 	struct trial *behind, *began; /* what waits for the same next hop; with which the call of deliver() began */
 };
 

@@ -302,6 +302,32 @@ static void an_unreadable_message_is_not_finished(void **state)
 	scene_free(s);
 }
 
+/* What is stored as it goes out goes out as it is; when not all of it turns out good, the message is not ended. */
+static void wire_form_is_sent_as_it_is(void **state)
+{
+	(void)state;
+	static char wire[30 * 1024];
+	for (size_t i = 0; i < sizeof wire; i++)
+		wire[i] = i % 60 == 58 ? '\r' : i % 60 == 59 ? '\n' : i % 120 < 2 ? '.' : 'w';
+	for (int good = 1; good >= 0; good--) {
+		struct scene *s = scene_new(good ? ENVELOPE ">250 ok\n>250 ok\n>354 go\nbody\n>250 2.0.0 taken\n<QUIT\n" :
+						   ENVELOPE ">250 ok\n>250 ok\n>354 go\n", 1);
+		s->trial.in_memory = false;
+		s->trial.wire = wire;
+		s->trial.wire_size = sizeof wire;
+		s->trial.wire_good = sizeof wire - !good;
+		deliver(s);
+		scene_end(s);
+		assert_string_equal(s->trial.told[0].dsn, good ? "2.0.0" : "4.3.0");
+		const char *at = strstr(s->seen, "DATA\r\n");
+		assert_non_null(at);
+		if (good)
+			assert_memory_equal(at + 6, wire, sizeof wire);
+		assert_int_equal(strstr(s->seen, "\r\n.\r\n") != NULL, good);
+		scene_free(s);
+	}
+}
+
 static void addresses_are_quoted(void **state)
 {
 	(void)state;
@@ -363,6 +389,7 @@ int main(void)
 		cmocka_unit_test(a_message_beyond_size_is_not_sent),
 		cmocka_unit_test(utf8_needs_smtputf8),
 		cmocka_unit_test(an_unreadable_message_is_not_finished),
+		cmocka_unit_test(wire_form_is_sent_as_it_is),
 		cmocka_unit_test(addresses_are_quoted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct talk { /* one transaction */
 	uint32_t accepted;  /* of them, by the server */
 	struct text body;   /* the message as it goes out, when it is in memory */
 	uint64_t wire_size; /* about, for SIZE= */
+	bool as_it_is;      /* the message is stored as it goes out, and that is its size */
 	struct text out;    /* commands to be written */
 	uint32_t ahead;     /* so many commands went out with the message before */
 	bool mail_refused;  /* nothing that follows counts */
@@ -62,6 +63,9 @@ static void prepare_body(struct talk *t)
 {
 	uint64_t size = 0;
 	const char *content = smtp_host->content(t->j->d, &size);
+	t->as_it_is = !content && smtp_host->content_wire_size(t->j->d, (uint64_t)t->j->smtp->config->line_limit, &t->wire_size);
+	if (t->as_it_is)
+		return;
 	t->wire_size = t->j->d->content_size + t->j->d->content_size / 32;
 	if (!content || size > MEMORY_MAX)
 		return;
@@ -281,23 +285,40 @@ static struct talk *find_follower(struct talk *t)
 
 /* ---- the message ------------------------------------------------------------------------------------------------------- */
 
+static enum reply_state send_piece(struct talk *t, const char *p, size_t n)
+{
+	return stream_reply(stream_write(&t->s->stream, p, n, t->j->smtp->config->data_xfer_timeout, true));
+}
+
+/* Sends a message that is stored as it goes out. False: it could not be read, or is not what was stored. */
+static bool send_as_it_is(struct talk *t, enum reply_state *state)
+{
+	const char *piece;
+	uint64_t at = 0;
+	int64_t n = 0;
+	*state = REPLY_OK;
+	while (*state == REPLY_OK && at < t->wire_size && (n = smtp_host->content_wire(t->j->d, at, &piece)) > 0) {
+		at += (uint64_t)n;
+		*state = send_piece(t, piece, (size_t)n);
+	}
+	text_puts(&t->body, ".\r\n");
+	return n >= 0 && (*state != REPLY_OK || at == t->wire_size);
+}
+
 /* Sends a message piece by piece. False: it could not be read. */
 static bool send_pieces(struct talk *t, enum reply_state *state)
 {
-	const struct smtp_config *c = t->j->smtp->config;
 	struct wire w = new_wire(t->j);
 	uint64_t at = 0;
-	char *piece = malloc(PIECE);
-	int64_t n = piece ? 0 : -1;
+	char piece[PIECE];
+	int64_t n = 0;
 	*state = REPLY_OK;
-	while (piece && *state == REPLY_OK && (n = smtp_host->content_read(t->j->d, at, piece, PIECE)) > 0) {
+	while (*state == REPLY_OK && (n = smtp_host->content_read(t->j->d, at, piece, PIECE)) > 0) {
 		at += (uint64_t)n;
 		t->body.len = 0;
 		wire_put(&w, &t->body, piece, (size_t)n);
-		*state = stream_reply(
-			stream_write(&t->s->stream, t->body.data, t->body.len, c->data_xfer_timeout, true));
+		*state = send_piece(t, t->body.data, t->body.len);
 	}
-	free(piece);
 	t->body.len = 0;
 	if (*state == REPLY_OK && n == 0)
 		wire_end(&w, &t->body);
@@ -333,7 +354,7 @@ static void send_message(struct talk *t)
 {
 	const struct smtp_config *c = t->j->smtp->config;
 	enum reply_state state = REPLY_OK;
-	if (t->body.len == 0 && !send_pieces(t, &state)) {
+	if (t->body.len == 0 && !(t->as_it_is ? send_as_it_is : send_pieces)(t, &state)) {
 		t->s->good = false; /* without the final dot, the server forgets it all */
 		outcome_accepted(t, &(struct outcome_text){ .status = OST_DEFERRED, .dsn = "4.3.0",
 							    .text = "the message cannot be read from the spool" });

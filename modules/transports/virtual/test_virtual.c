@@ -209,14 +209,18 @@ static void a_large_message_comes_from_its_descriptor(void **state)
 	static char big[300 * 1024];
 	char path[400];
 	for (size_t i = 0; i < sizeof big - 1; i++)
-		big[i] = i % 70 == 69 ? '\n' : (char)('a' + i % 26);
-	struct scene *s = scene_new(big, "dir@example.org");
-	s->trial.in_memory = false;
-	expect(s, OST_SENT, "2.0.0", "delivered to maildir");
-	scene_free(s);
-	assert_int_equal(files_in("deep/dir/new", path), 1);
-	char *text = text_of(path), *body = strstr(text, "Delivered-To: dir@example.org\n");
-	assert_string_equal(body + strlen("Delivered-To: dir@example.org\n"), big);
+		big[i] = i % 70 == 69 ? '\n' : i % 210 < 2 ? '.' : i % 997 == 0 ? '\r' : (char)('a' + i % 26);
+	for (int wire = 0; wire < 2; wire++) {
+		struct scene *s = scene_new(big, "dir@example.org");
+		s->trial.in_memory = false;
+		s->trial.in_wire_form = wire;
+		expect(s, OST_SENT, "2.0.0", "delivered to maildir");
+		scene_free(s);
+		assert_int_equal(files_in("deep/dir/new", path), 1);
+		char *text = text_of(path), *body = strstr(text, "Delivered-To: dir@example.org\n");
+		assert_string_equal(body + strlen("Delivered-To: dir@example.org\n"), big);
+		assert_int_equal(unlink(at(path)), 0);
+	}
 }
 
 static void a_failed_sync_leaves_nothing(void **state)
@@ -290,6 +294,7 @@ static void from_lines_at_borders(void **state)
 		memcpy(big + PIECE + 32, "\n", 2);
 		struct scene *s = scene_new(big, "file@example.org");
 		s->trial.in_memory = false;
+		s->trial.in_wire_form = shift % 2;
 		expect(s, OST_SENT, "2.0.0", "delivered to mailbox");
 		scene_free(s);
 		assert_non_null(strstr(text_of("deep/file"), "x\n>From x\nx"));

@@ -348,6 +348,7 @@ static void jobs_arrive_as_they_were_sent(void **state)
 	sent[0].message = "hello";
 	sent[1].message_fd = io_memfd("test", "..hello", 7);
 	sent[1].message_offset = 2;
+	sent[1].message_form = OST_FORM_WIRE;
 	sent[1].spool_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	assert_true(userwire_send(ours, &sent[0], false));
 	assert_true(userwire_send(ours, &sent[1], true));
@@ -367,6 +368,8 @@ static void jobs_arrive_as_they_were_sent(void **state)
 	assert_null(got[1].message);
 	assert_int_equal(pread(got[1].message_fd, space, 5, (off_t)got[1].message_offset), 5);
 	assert_string_equal(space, "hello");
+	assert_int_equal(got[0].message_form, OST_FORM_LF);
+	assert_int_equal(got[1].message_form, OST_FORM_WIRE);
 	assert_true(got[1].spool_fd >= 0);
 	user_failed(&got[1].done, OST_BOUNCED, "5.2.2", "full %d", 7);
 	struct ost_user_done done[2], *list[] = { &done[0], &done[1] };
