@@ -21,7 +21,7 @@ enum ost_found {
 #define OST_TABLE_UNSAFE     0x4u /* unfit for decisions on local delivery (values depend on remote text: tcp, regexp with $1) */
 #define OST_TABLE_CF_FILE    0x8u /* type:/path names a file of `parameter = value` lines with this table's parameters; type:name
                                    * means name_parameter in main.cf. Without it a table's parameters are main.cf's */
-#define OST_TABLE_SUBSTITUTES 0x10u /* beside OST_TABLE_UNSAFE: it is that because results hold parts of the key (regexp with $1) (since 1.2) */
+#define OST_TABLE_SUBSTITUTES 0x10u /* beside OST_TABLE_UNSAFE: it is that because results hold parts of the key (regexp with $1) (since 1.3) */
 
 struct ost_query {
 	uint32_t size;    /* of this struct */

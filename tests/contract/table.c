@@ -320,7 +320,7 @@ static bool can_break(const struct table_case *c)
 }
 static bool can_list(const struct table_case *c)
 {
-	return c->ops->walk != NULL;
+	return c->ops->walk != NULL && !c->unlisted;
 }
 static bool can_change(const struct table_case *c)
 {

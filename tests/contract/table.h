@@ -21,6 +21,7 @@ struct table_case {
 	const char *spec;    /* "hash:/scratch/x": opens, and holds the key below */
 	const char *key, *value;
 	bool finds_all;      /* answers every key (static) */
+	bool unlisted;       /* its entries are listed with a backup alone (memcache) */
 	const char *broken;  /* a spec that cannot be opened; NULL: there is none */
 	/* Changes what is behind the spec, so that changed_key has changed_value after a reopen; NULL: cannot change. */
 	void (*change)(void);
