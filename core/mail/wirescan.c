@@ -116,14 +116,14 @@ __attribute__((target("avx2"))) static inline struct masks avx2_masks(const char
 			       avx2_mask(low, high, '.') };
 }
 
-__attribute__((target("avx512bw,bmi,lzcnt"))) static inline struct masks avx512_masks(const char *p)
+__attribute__((target("avx512bw,bmi"))) static inline struct masks avx512_masks(const char *p)
 {
 	__m512i v = _mm512_loadu_si512(p);
 	return (struct masks){ _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\r')), _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\n')),
 			       _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('.')) };
 }
 
-__attribute__((target("avx512bw,bmi,lzcnt"))) static size_t avx512_lines(struct wire_tally *t, const char *p, size_t n)
+__attribute__((target("avx512bw,bmi"))) static size_t avx512_lines(struct wire_tally *t, const char *p, size_t n)
 {
 	return scan_lines(t, p, n, avx512_masks);
 }
