@@ -11,18 +11,10 @@
 
 #include "shared/sqlquery.h"
 #include "shared/sqlserver.h"
+#include "shared/trial_why.h"
 #include "shared/utf8.h"
 
-static bool set_why(struct ost_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool set_why(struct ost_why *why, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof why->text, fmt, ap);
-	va_end(ap);
-	return false;
-}
-static const struct ost_host host = { .size = sizeof host, .why = set_why };
+static const struct ost_host host = { .size = sizeof host, .why = host_why };
 
 /* ---- queries ------------------------------------------------------------------------------------------------------------ */
 

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "shared/trial_why.h"
 
 static struct trial *of(struct ost_delivery *d)
 {
@@ -19,15 +20,6 @@ static struct trial *of(struct ost_delivery *d)
 static void host_log(struct ost_instance *i, enum ost_level level, const char *fmt, ...)
 {
 	(void)i, (void)level, (void)fmt;
-}
-
-static bool host_why(struct ost_why *why, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof why->text, fmt, ap);
-	va_end(ap);
-	return false;
 }
 
 /* The instance is the trial itself. */

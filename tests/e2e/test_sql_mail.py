@@ -44,12 +44,18 @@ def over_tls(db):
     return f"hosts = inet:127.0.0.1:{db.port}\ntls_CAfile = {db.ca}\ntls_verify_cert = yes\n"
 
 
-def make_instance(make, db, way, rootless):
-    example = EXAMPLES / f"virtual-users-{db.type}"
-    i = make((example / "main.cf").read_text(), rootless=rootless)
+def give_mailboxes(i):
+    """The folder of mailboxes gets the owner whom deliveries may become; answers who that is."""
     ids = pwd.getpwnam(i.user)
     uid, gid = (ids.pw_uid, ids.pw_gid) if i.rootless else (5000, 5000)
     os.chown(i.vmail, uid, gid)
+    return uid, gid
+
+
+def make_instance(make, db, way, rootless):
+    example = EXAMPLES / f"virtual-users-{db.type}"
+    i = make((example / "main.cf").read_text(), rootless=rootless)
+    uid, gid = give_mailboxes(i)
     (i.etc / "sql").mkdir()
     hosts = f"hosts = {db.hosts()}\n" if way == "socket" else over_tls(db)
     for cf in (example / "sql").iterdir():
@@ -180,9 +186,7 @@ def test_users_of_postfixadmin(make, administered, rootless, tmp_path):
     if os.geteuid() != 0 and not rootless:
         pytest.skip("root alone")
     i = make("", rootless=rootless)
-    ids = pwd.getpwnam(i.user)
-    uid, gid = (ids.pw_uid, ids.pw_gid) if i.rootless else (5000, 5000)
-    os.chown(i.vmail, uid, gid)
+    uid, gid = give_mailboxes(i)
     (i.etc / "sql").mkdir()
     for path in postfixadmin.files(administered, tmp_path).values():
         i.write(f"sql/{path.name}", path.read_text()).chmod(0o600)
@@ -216,9 +220,7 @@ def test_users_in_a_file(make, rootless):
     if os.geteuid() != 0 and not rootless:
         pytest.skip("root alone")
     i = make("virtual_mailbox_domains = example.com\nvirtual_minimum_uid = 1\n", rootless=rootless)
-    ids = pwd.getpwnam(i.user)
-    uid, gid = (ids.pw_uid, ids.pw_gid) if i.rootless else (5000, 5000)
-    os.chown(i.vmail, uid, gid)
+    uid, gid = give_mailboxes(i)
     folder = i.folder / "databases"
     folder.mkdir()
     path = folder / "users"

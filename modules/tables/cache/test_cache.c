@@ -16,6 +16,7 @@
 
 #include "modules/tables/cache/spec.h"
 #include "ostler/host.h"
+#include "shared/trial_why.h"
 
 extern const struct ost_module cache_LTX_ost_module;
 
@@ -73,15 +74,6 @@ static void host_log(struct ost_instance *instance, enum ost_level level, const 
 	vsnprintf(last_log, sizeof last_log, fmt, ap);
 	va_end(ap);
 	atomic_fetch_add(&log_lines, 1);
-}
-
-static bool host_why(struct ost_why *why, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof why->text, fmt, ap);
-	va_end(ap);
-	return false;
 }
 
 static void host_answer(struct ost_answer *answer, const char *value, size_t len)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "addresses.h"
+#include "shared/trial_why.h"
 
 enum { TIME = 1000 };
 
@@ -35,18 +36,8 @@ static int64_t now(void)
 	return 0;
 }
 
-static bool set_why(struct ost_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool set_why(struct ost_why *why, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof why->text, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
 static const struct ost_host host = {
-	.size = sizeof host, .addresses = addresses, .now = now, .why = set_why
+	.size = sizeof host, .addresses = addresses, .now = now, .why = host_why
 };
 static const struct pgsql table = { .host = &host };
 

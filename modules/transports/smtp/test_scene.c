@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "net/connect.h"
+#include "shared/trial_why.h"
 
 static const int64_t second = 1000000;
 
@@ -22,15 +23,6 @@ static const int64_t second = 1000000;
 static void host_log(struct ost_instance *i, enum ost_level level, const char *fmt, ...)
 {
 	(void)i, (void)level, (void)fmt;
-}
-
-static bool host_why(struct ost_why *why, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof why->text, fmt, ap);
-	va_end(ap);
-	return false;
 }
 
 static void host_report(struct ost_delivery *d, uint32_t rcpt, const struct ost_report *r)
