@@ -152,7 +152,7 @@ struct ost_host {
 	/* Connects to a host, trying all of its addresses; port: a number or a name of services(5). A host that starts with a
 	 * slash is a socket of the file system, and has no port. A non-blocking descriptor, or -1 with the reason. */
 	int (*connect)(struct ost_instance *, const char *host, const char *port, int64_t deadline, struct ost_why *);
-	/* ---- tables: caches (since 1.3) ----------------------------------------------------------------------------- */
+	/* ---- tables: caches (is_cache since 1.2, the others since 1.3) ------------------------------------------------ */
 	/* Is the table opened as a cache, to be made when it is missing, and changed by several processes? It lies in
 	 * data_directory, which stays open to its paths. Asked in open(). */
 	bool (*is_cache)(const struct ost_instance *);
