@@ -221,6 +221,7 @@ def test_users_in_a_file(make, rootless):
         pytest.skip("root alone")
     i = make("virtual_mailbox_domains = example.com\nvirtual_minimum_uid = 1\n", rootless=rootless)
     uid, gid = give_mailboxes(i)
+    ids = pwd.getpwnam(i.user)
     folder = i.folder / "databases"
     folder.mkdir()
     path = folder / "users"
