@@ -2,14 +2,10 @@
  * The command table, what holds for all commands, and the commands that begin no message. */
 #include "smtpd/command.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/sanitize.h"
 #include "mail/ascii.h"
 #include "smtpd/restrict.h"
@@ -19,8 +15,6 @@ enum {
 	JUNK = 2,         /* counts against smtpd_junk_command_limit */
 };
 
-static bool cmd_helo(struct session *, struct words *);
-static bool cmd_ehlo(struct session *, struct words *);
 static bool cmd_rset(struct session *, struct words *);
 static bool cmd_noop(struct session *, struct words *);
 static bool cmd_vrfy(struct session *, struct words *);
@@ -41,98 +35,6 @@ static const struct command commands[] = {
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 _Static_assert((int)NCOMMANDS <= (int)COMMAND_COUNT, "the session counts each command");
-
-static const struct {
-	const char *word;
-	unsigned bit;
-} ehlo_words[] = { /* in the order in which they are announced; SIZE gets its number */
-	{ "PIPELINING", EHLO_PIPELINING }, { "SIZE", EHLO_SIZE }, { "VRFY", EHLO_VRFY }, { "ETRN", EHLO_ETRN },
-	{ "ENHANCEDSTATUSCODES", EHLO_ENHANCEDSTATUSCODES }, { "8BITMIME", EHLO_8BITMIME }, { "DSN", EHLO_DSN },
-};
-enum { NEHLO = sizeof ehlo_words / sizeof *ehlo_words };
-
-unsigned command_ehlo_bit(const char *word)
-{
-	for (int i = 0; i < NEHLO; i++)
-		if (strcasecmp(ehlo_words[i].word, word) == 0)
-			return ehlo_words[i].bit;
-	return 0;
-}
-
-/* ---- the greeting ---- */
-
-enum { SHOWN_MAX = 100 }; /* bytes of a client's input that the log shows */
-
-/* Input for the log, control bytes as C writes them: \r, \n, \ooo. size: room for four bytes each. */
-static const char *escaped(char *out, size_t size, const char *text, size_t len)
-{
-	static const char special[] = "\a\b\t\n\v\f\r";
-	size_t at = 0;
-	for (size_t i = 0; i < len && i < SHOWN_MAX && at + 5 < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-		const char *found = c ? strchr(special, c) : NULL;
-		if (c == '\\' || found)
-			at += (size_t)snprintf(out + at, size - at, "\\%c", found ? "abtnvfr"[found - special] : '\\');
-		else if (c < 0x20 || c >= 0x7f)
-			at += (size_t)snprintf(out + at, size - at, "\\%03o", c);
-		else
-			out[at++] = (char)c;
-	}
-	out[at] = '\0';
-	return out;
-}
-
-/* Bytes from a client that has not been spoken to yet: it does not listen. */
-static bool early_talker(struct session *s)
-{
-	char seen[SHOWN_MAX], clean[SHOWN_MAX * 4 + 8];
-	ssize_t n = recv(s->fd, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
-	if (n <= 0)
-		return false;
-	log_info("improper command pipelining after CONNECT from %s: %s", s->peer.namaddr,
-		 escaped(clean, sizeof clean, seen, (size_t)n));
-	return true;
-}
-
-void command_greet(struct session *s)
-{
-	const struct server *srv = s->server;
-	int64_t now;
-	s->mode = MODE_COMMAND;
-	peer_lookup_name(s);
-	log_info("connect from %s", s->peer.namaddr);
-	if (srv->session_limit && atomic_load(&srv->sessions) > srv->session_limit) {
-		log_warning("session limit reached: %lld", (long long)srv->session_limit);
-		reply(s, "421 4.3.2 %s All server ports are busy", srv->myhostname);
-		session_finish(s);
-		return;
-	}
-	bool exempt = restrict_client_listed(s, srv->limit_exceptions);
-	if (srv->client_begin && srv->client_connections && !exempt) {
-		s->counted = srv->client_begin(srv->client_ctx, s->peer.address, srv->client_connections, &now);
-		if (!s->counted) {
-			log_warning("Connection concurrency limit exceeded: %lld from %s for service %s", (long long)now,
-				    s->peer.namaddr, cfg_service_name(srv->view));
-			reply(s, "421 4.7.0 %s Error: too many connections from %s", srv->myhostname, s->peer.address);
-			session_finish(s);
-			return;
-		}
-	}
-	if (srv->forbid_pipelining && early_talker(s)) {
-		reply(s, "554 5.5.0 Error: SMTP protocol synchronization");
-		session_finish(s);
-		return;
-	}
-	s->bare_lf_excluded = restrict_client_listed(s, srv->bare_newline_exclusions);
-	s->local_rewrite = restrict_local_rewrite(s);
-	if (!srv->delay_reject && !restrict_connect(s)) {
-		s->access_denied = arena_strdup(s->arena, buf_str(&s->verdict.reply));
-		s->errors++;
-		reply_text(s, s->access_denied);
-		return;
-	}
-	reply(s, "220 %s", srv->banner);
-}
 
 /* ---- words ---- */
 
@@ -192,8 +94,8 @@ static void unknown_command(struct session *s, const struct words *w)
 	s->where = "UNKNOWN";
 	s->counts[COMMAND_COUNT].all++;
 	if (forbidden(s, w)) {
-		char clean[SHOWN_MAX * 4 + 8];
-		log_warning("non-SMTP command from %s: %s", s->peer.namaddr, escaped(clean, sizeof clean, w->line, w->len));
+		char clean[LOG_ESCAPED_ROOM];
+		log_warning("non-SMTP command from %s: %s", s->peer.namaddr, log_escaped(clean, w->line, w->len));
 		reply(s, "221 2.7.0 Error: I can break rules, too. Goodbye.");
 		session_finish(s);
 		return;
@@ -207,10 +109,10 @@ static bool out_of_turn(struct session *s, const struct command *c)
 {
 	if (s->protocol == PROTO_ESMTP && !(c->flags & MUST_BE_LAST))
 		return false;
-	char clean[SHOWN_MAX * 4 + 8];
+	char clean[LOG_ESCAPED_ROOM];
 	if (!s->ill_pipelining)
 		log_info("improper command pipelining after %s from %s: %s", c->name, s->peer.namaddr,
-			 escaped(clean, sizeof clean, input_start(&s->in), input_unread(&s->in)));
+			 log_escaped(clean, input_start(&s->in), input_unread(&s->in)));
 	s->ill_pipelining = true;
 	if (!s->server->forbid_pipelining)
 		return false;
@@ -295,75 +197,6 @@ void command_counts(const struct session *s, struct buf *b)
 		buf_puts(b, " commands=0/0");
 	else
 		count(b, "commands", ok, all);
-}
-
-/* ---- HELO, EHLO ---- */
-
-/* The name that the client gave itself, fit for the log and for headers. */
-static void set_helo(struct session *s, const struct words *w)
-{
-	size_t len;
-	const char *name = words_rest(w, 1, &len);
-	char clean[256];
-	sanitize_into(clean, sizeof clean, name, len, SANITIZE_REPLY);
-	for (char *p = clean; *p; p++)
-		if (strchr(" <>()\\\";@", *p))
-			*p = '?';
-	free(s->helo);
-	s->helo = mem_strdup(clean);
-}
-
-/* What HELO and EHLO have in common; false: answered already. */
-static bool hello(struct session *s, struct words *w, const char *verb)
-{
-	if (w->count < 2) {
-		reply(s, "501 Syntax: %s hostname", verb);
-		return false;
-	}
-	char *old = s->helo;
-	s->helo = NULL;
-	set_helo(s, w);
-	if (!s->server->delay_reject && !restrict_helo(s)) {
-		free(s->helo);
-		s->helo = old;
-		reply_text(s, buf_str(&s->verdict.reply));
-		return false;
-	}
-	free(old);
-	session_reset_transaction(s);
-	return true;
-}
-
-static bool cmd_helo(struct session *s, struct words *w)
-{
-	if (!hello(s, w, "HELO"))
-		return false;
-	reply(s, "250 %s", s->server->myhostname);
-	return true;
-}
-
-static bool cmd_ehlo(struct session *s, struct words *w)
-{
-	const struct server *srv = s->server;
-	if (!hello(s, w, "EHLO"))
-		return false;
-	s->protocol = PROTO_ESMTP;
-	unsigned hidden = srv->ehlo_hidden | (srv->vrfy_disabled ? EHLO_VRFY : 0u) | (srv->flush_site ? 0u : EHLO_ETRN);
-	struct buf *out = &s->out;
-	size_t last = out->len;
-	reply(s, "250-%s", srv->myhostname);
-	for (int i = 0; i < NEHLO; i++) {
-		if (hidden & ehlo_words[i].bit)
-			continue;
-		last = out->len;
-		buf_add(out, "250-", 4);
-		buf_puts(out, ehlo_words[i].word);
-		if (ehlo_words[i].bit == EHLO_SIZE && srv->message_limit)
-			buf_printf(out, " %llu", (unsigned long long)srv->message_limit);
-		buf_add(out, "\r\n", 2);
-	}
-	out->data[last + 3] = ' ';
-	return true;
 }
 
 /* ---- the small ones ---- */

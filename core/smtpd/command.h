@@ -23,6 +23,8 @@ bool word_is(const struct word *, const char *text); /* case does not count */
 const char *words_rest(const struct words *, size_t from, size_t *len);
 
 /* Each answers false when it counts as an error; the reply is queued. */
+bool cmd_helo(struct session *, struct words *);
+bool cmd_ehlo(struct session *, struct words *);
 bool cmd_mail(struct session *, struct words *);
 bool cmd_rcpt(struct session *, struct words *);
 bool cmd_data(struct session *, struct words *);

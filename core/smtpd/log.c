@@ -2,6 +2,7 @@
  * Log lines about what became of a command, in the form that log readers know. */
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "mail/address.h"
@@ -29,4 +30,22 @@ void log_whatsup(const struct session *s, const char *what, const char *text)
 	log_info("%s: %s: %s from %s: %s;%s", tx && tx->draft ? tx->queue_id : "NOQUEUE", what, s->where, s->peer.namaddr,
 		 text, buf_str(&b));
 	buf_free(&b);
+}
+
+const char *log_escaped(char out[LOG_ESCAPED_ROOM], const char *text, size_t len)
+{
+	static const char special[] = "\a\b\t\n\v\f\r";
+	size_t at = 0;
+	for (size_t i = 0; i < len && i < LOG_ESCAPED_SHOWN; i++) {
+		unsigned char c = (unsigned char)text[i];
+		const char *found = c ? strchr(special, c) : NULL;
+		if (c == '\\' || found)
+			at += (size_t)snprintf(out + at, LOG_ESCAPED_ROOM - at, "\\%c", found ? "abtnvfr"[found - special] : '\\');
+		else if (c < 0x20 || c >= 0x7f)
+			at += (size_t)snprintf(out + at, LOG_ESCAPED_ROOM - at, "\\%03o", c);
+		else
+			out[at++] = (char)c;
+	}
+	out[at] = '\0';
+	return out;
 }

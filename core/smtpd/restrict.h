@@ -32,5 +32,8 @@ void verdict_free(struct verdict *);
 /* ---- log.c ---- */
 /* "NOQUEUE: reject: RCPT from …: TEXT; from=<> to=<> proto=ESMTP helo=<x>" */
 void log_whatsup(const struct session *, const char *what, const char *text);
+enum { LOG_ESCAPED_SHOWN = 100, LOG_ESCAPED_ROOM = 4 * LOG_ESCAPED_SHOWN + 8 };
+/* The first LOG_ESCAPED_SHOWN bytes of a client's input for the log, control bytes as C writes them: \r, \n, \ooo. */
+const char *log_escaped(char out[LOG_ESCAPED_ROOM], const char *text, size_t len);
 
 #endif
