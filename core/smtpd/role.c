@@ -35,6 +35,7 @@ static struct smtpd_process { /* from prepare() to the end of the process */
 	struct listener *listeners;
 	size_t nlisteners;
 	atomic_bool deaf;     /* the listening sockets are let go of: their numbers are something else */
+	atomic_int accepting; /* threads that may hold a client that is no session yet */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
 	bool stop, retire, hurry;
@@ -91,15 +92,27 @@ static bool prepare(struct worker *w, struct ost_why *why)
 	return p->server->writer != NULL;
 }
 
+/* The next client that waits, as a session; NULL: none, see errno. */
+static struct session *accept_one(struct server *srv, const struct listener *l)
+{
+	struct sockaddr_storage from = { 0 };
+	socklen_t len = sizeof from;
+	atomic_fetch_add(&process.accepting, 1);
+	int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int error = errno;
+	struct session *s = fd < 0 ? NULL : session_new(srv, fd, (struct sockaddr *)&from);
+	atomic_fetch_sub(&process.accepting, 1); /* from here on it is counted as a session */
+	errno = error;
+	return s;
+}
+
 /* Takes what waits on a listening socket, a few at a time: others take the rest. */
 static void accept_some(struct server *srv, const struct listener *l)
 {
 	struct spare *spare = process.spare;
 	for (int i = 0; i < ACCEPT_BURST; i++) {
-		struct sockaddr_storage from = { 0 };
-		socklen_t len = sizeof from;
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0) {
+		struct session *s = accept_one(srv, l);
+		if (!s) {
 			if ((errno == EBADF || errno == ENOTSOCK) && !atomic_load(&process.deaf)) /* else woken for ever */
 				log_panic("a listening socket was closed by somebody else in this process");
 			if ((errno == EMFILE || errno == ENFILE) && spare_refuse(spare, l->fd))
@@ -110,7 +123,7 @@ static void accept_some(struct server *srv, const struct listener *l)
 			}
 			return;
 		}
-		session_work(session_new(srv, fd, (struct sockaddr *)&from), WAITED_IO);
+		session_work(s, WAITED_IO);
 	}
 }
 
@@ -160,6 +173,12 @@ static void stop_listening(struct worker *w, struct smtpd_process *p)
 	}
 }
 
+/* Once nobody listens: a thread that was in accept() may have got one more. */
+static bool no_client_left(const struct smtpd_process *p)
+{
+	return atomic_load(&p->accepting) == 0 && atomic_load(&p->server->sessions) == 0;
+}
+
 /* The first thread's life: waits for the master's word, then for the sessions to end. */
 static void wait_for_end(struct worker *w, struct smtpd_process *p)
 {
@@ -188,7 +207,7 @@ static void wait_for_end(struct worker *w, struct smtpd_process *p)
 			send_home(p);
 			home_at = now + CLOCK_SECOND; /* and those that become idle later */
 		}
-		if (!listening && (sessions == 0 || leave_at <= now))
+		if (!listening && (no_client_left(p) || leave_at <= now))
 			break;
 		clock_gettime(CLOCK_MONOTONIC, &until); /* the date may jump */
 		until.tv_sec += listening || leave_at == CLOCK_NEVER ? 1 : 0;

@@ -15,6 +15,7 @@
 #include "smtpd/restrict.h"
 
 enum { LARGE = 256 * 1024 }; /* a message that is so large already is read in larger pieces */
+#define LINGER_TIME (2 * CLOCK_SECOND) /* so long words that cross a 421 are thrown away, that the client reads the 421 */
 
 struct session *session_new(struct server *srv, int fd, const struct sockaddr *from)
 {
@@ -176,6 +177,10 @@ static void park_to_read(struct session *s)
 static void timed_out(struct session *s)
 {
 	char text[64];
+	if (s->mode == MODE_LINGER) {
+		end(s);
+		return;
+	}
 	log_info("timeout after %s from %s", after(s, text), s->peer.namaddr);
 	if (s->out.len == 0) {
 		reply(s, "421 4.4.2 %s Error: timeout exceeded", s->server->myhostname);
@@ -188,7 +193,7 @@ static void lost(struct session *s)
 {
 	char text[64];
 	bool after_message = s->mode == MODE_COMMAND && strcmp(s->where, "END-OF-MESSAGE") == 0; /* as good as a QUIT */
-	if (s->mode != MODE_CLOSING && !after_message)
+	if (s->mode != MODE_CLOSING && s->mode != MODE_LINGER && !after_message)
 		log_info("lost connection after %s from %s", after(s, text), s->peer.namaddr);
 	end(s);
 }
@@ -217,7 +222,20 @@ static bool told_to_leave(struct session *s)
 		return false;
 	reply(s, "421 4.3.2 %s Error: service is being restarted", s->server->myhostname);
 	session_finish(s);
+	s->linger = true;
 	return true;
+}
+
+/* The last reply is sent. Input that is not read would make the system cut the connection before the client has seen it. */
+static void close_or_linger(struct session *s)
+{
+	if (!s->linger || shutdown(s->fd, SHUT_WR) < 0) {
+		end(s);
+		return;
+	}
+	s->mode = MODE_LINGER;
+	s->deadline = clock_mono() + LINGER_TIME;
+	park(s, WAIT_READ, s->deadline);
 }
 
 /* Is there something that can be done without waiting? *gone: the session has been handed on. */
@@ -243,6 +261,9 @@ static bool step(struct session *s, bool *gone)
 		if (!*gone)
 			after_step(s);
 		return true;
+	case MODE_LINGER:
+		s->in.at = s->in.len;
+		break;
 	case MODE_COMMIT:
 	case MODE_CLOSING:
 		break;
@@ -273,7 +294,7 @@ static bool wait_for_client(struct session *s, bool read)
 	if (!sent_all(s))
 		return false;
 	if (s->mode == MODE_CLOSING) {
-		end(s);
+		close_or_linger(s);
 		return false;
 	}
 	switch (read ? fill(s) : IO_WAIT) {

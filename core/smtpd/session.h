@@ -25,6 +25,7 @@ enum session_mode {
 	MODE_DATA,
 	MODE_COMMIT,  /* the spool has it: storing a message */
 	MODE_CLOSING, /* the last reply is on its way, then the end */
+	MODE_LINGER,  /* it is sent: what the client still says is thrown away until it has closed too */
 };
 
 enum protocol { PROTO_SMTP, PROTO_ESMTP };
@@ -94,6 +95,7 @@ struct session {
 	bool ill_pipelining;
 	bool disconnect;       /* 421 or 521: close behind the reply */
 	bool quit;             /* the client has said QUIT */
+	bool linger;           /* the last reply must reach a client that may be speaking */
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
 	int64_t deadline;      /* of the current wait for the client */
 	char *helo;            /* sanitized; NULL: none yet */
