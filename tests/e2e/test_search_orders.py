@@ -116,9 +116,7 @@ def announces_utf8(port):
 def both(main_cf, dialogues, utf8=False):
     with Postfix(main_cf) as p:
         theirs = answers(p.port, dialogues, utf8)
-    with Instance(OSTLER, rootless=False) as i:
-        i.write("main.cf", i.base_main_cf() + OSTLER + main_cf)
-        i.run("ostler", "reload")
+    with Instance(OSTLER + main_cf, rootless=False) as i:
         if utf8 and not announces_utf8(i.port):
             pytest.skip("no SMTPUTF8 in this build")
         ours = answers(i.port, dialogues, utf8)
