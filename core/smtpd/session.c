@@ -142,6 +142,8 @@ static enum io fill(struct session *s)
 	size_t n, room = s->mode == MODE_DATA && s->tx->scan.bytes >= LARGE ? INPUT_ROOM : INPUT_USUAL;
 	if (s->in.drained)
 		return IO_WAIT;
+	if (s->mode == MODE_LINGER && clock_mono() >= s->deadline)
+		return IO_LOST; /* it will not stop talking */
 	switch (input_read(&s->in, s->fd, room, &n)) {
 	case INPUT_NONE_YET:
 		return IO_WAIT;
@@ -150,6 +152,8 @@ static enum io fill(struct session *s)
 	case INPUT_SOME:
 		break;
 	}
+	if (s->mode == MODE_LINGER)
+		return IO_DONE;
 	if (!server_limits(s->server)->per_request)
 		session_renew_deadline(s);
 	else if (s->mode == MODE_DATA)

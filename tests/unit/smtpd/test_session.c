@@ -182,6 +182,22 @@ static void a_retiring_server_sends_clients_home(void **state)
 	client_free(&busy);
 }
 
+/* A command that crosses the 421 does not cut it off: it is read, and not answered, until the client has closed too. */
+static void a_client_that_is_sent_home_may_be_speaking(void **state)
+{
+	(void)state;
+	int before = atomic_load(&st.server->sessions);
+	struct client *c = client_new(&st);
+	atomic_store(&st.server->retiring, true);
+	waiter_each_parked(st.server->waiter, wake, st.server->waiter);
+	assert_string_equal(client_say(c, "NOOP\r\n"), "421 4.3.2 mx.test Error: service is being restarted\r\n(closed)");
+	assert_string_equal(client_say(c, "NOOP\r\n"), "(closed)");
+	assert_int_equal(atomic_load(&st.server->sessions), before + 1);
+	client_free(&c);
+	assert_int_equal(atomic_load(&st.server->sessions), before);
+	atomic_store(&st.server->retiring, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +209,7 @@ int main(void)
 		cmocka_unit_test(errors_park_the_session),
 		cmocka_unit_test(a_parked_session_is_small),
 		cmocka_unit_test(a_retiring_server_sends_clients_home),
+		cmocka_unit_test(a_client_that_is_sent_home_may_be_speaking),
 	};
 	return cmocka_run_group_tests_name("smtpd/session", tests, setup, teardown);
 }
