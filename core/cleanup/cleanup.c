@@ -84,6 +84,14 @@ static const char *read_message_id(struct cleanup *c, const char *header, size_t
 	return arena_strndup(c->arena, id, id_len);
 }
 
+/* Says whom the message claims to be from. */
+static void tell_from(const struct cleanup *c, const char *header, size_t len)
+{
+	size_t body_len;
+	const char *body = header_body(header, len, &body_len);
+	c->info->on_from(c->info->ctx, body, body_len);
+}
+
 /* Looks at one whole logical header, LF included; answers whether it stays. */
 static bool look_at_header(struct cleanup *c, const char *header, size_t len, size_t name_len)
 {
@@ -98,6 +106,8 @@ static bool look_at_header(struct cleanup *c, const char *header, size_t len, si
 		c->message_id = read_message_id(c, header, len);
 	if (id == HEADER_RESENT_MESSAGE_ID && !c->resent_message_id)
 		c->resent_message_id = read_message_id(c, header, len);
+	if (id == HEADER_FROM && c->info->on_from)
+		tell_from(c, header, len);
 	c->seen[id] = true;
 	return true;
 }

@@ -39,6 +39,9 @@ struct cleanup_info {
 	int64_t arrival;   /* UTC microseconds */
 	bool add_missing;  /* local mail, or always_add_missing_headers: Date, Message-ID and From are completed */
 	uint64_t size_limit; /* of the content, bytes; 0: none */
+	/* Is given the body of each From header, as it came (folded, its line end included); NULL: nobody asks. */
+	void (*on_from)(void *ctx, const char *body, size_t len);
+	void *ctx;
 };
 /* The strings of info must live as long as the cleanup, which lives in the arena. The draft stays the caller's. */
 struct cleanup *cleanup_begin(const struct cleaner *, struct arena *, struct spool_draft *, const struct cleanup_info *);

@@ -15,6 +15,7 @@ static const char *const kinds[] = {
 	[OST_KIND_TABLE] = "table",
 	[OST_KIND_TRANSPORT] = "transport",
 	[OST_KIND_CHECK] = "check",
+	[OST_KIND_AUTH] = "auth",
 };
 
 static const char *const types[] = {

@@ -11,6 +11,7 @@ static const struct kind_name {
 	{ "table", OST_KIND_TABLE },
 	{ "transport", OST_KIND_TRANSPORT },
 	{ "check", OST_KIND_CHECK },
+	{ "auth", OST_KIND_AUTH },
 };
 
 const char *module_kind_name(enum ost_kind kind)
@@ -56,7 +57,7 @@ static void parse_line(struct config *c, const struct config_file *file, const s
 	m->file = words[2];
 	if (m->kind == OST_KIND_END) {
 		findings_add(findings, FINDING_FATAL,
-			     "%s: unknown kind \"%.40s\" (table, transport or check is wanted)", m->where,
+			     "%s: unknown kind \"%.40s\" (table, transport, check or auth is wanted)", m->where,
 			     words[0]);
 		return;
 	}

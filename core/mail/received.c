@@ -8,14 +8,31 @@
 #include "mail/address.h"
 #include "mail/date.h"
 
+/* In a comment: nothing that ends it, or begins another, unless they match (RFC 5322 3.2.2). */
+static void add_login(struct buf *out, const char *login)
+{
+	unsigned open = 0;
+	buf_puts(out, "\t(Authenticated sender: ");
+	for (const char *p = login; *p; p++) {
+		bool bad = *p == '\\' || (*p == ')' && open == 0);
+		open += *p == '(' ? 1 : *p == ')' && open ? -1u : 0;
+		buf_putc(out, bad ? '?' : *p);
+	}
+	while (open--)
+		buf_putc(out, ')');
+	buf_puts(out, ")\n");
+}
+
 void received_smtp(struct buf *out, const struct received *r)
 {
 	char date[MAIL_DATE_SIZE];
 	const char *v6 = strchr(r->address, ':') ? "IPv6:" : "";
 	mail_date(date, r->when);
 	buf_reserve(out, 512);
-	buf_printf(out, "Received: from %s (%s [%s%s])\n\tby %s (%s) with %s id %s", r->helo ? r->helo : r->name, r->name,
-		   v6, r->address, r->by, r->mail_name, r->protocol, r->queue_id);
+	buf_printf(out, "Received: from %s (%s [%s%s])\n", r->helo ? r->helo : r->name, r->name, v6, r->address);
+	if (r->login)
+		add_login(out, r->login);
+	buf_printf(out, "\tby %s (%s) with %s id %s", r->by, r->mail_name, r->protocol, r->queue_id);
 	if (r->recipient) {
 		buf_puts(out, "\n\tfor <");
 		address_quote(out, r->recipient);

@@ -13,6 +13,7 @@ struct received {
 	const char *by;        /* myhostname */
 	const char *mail_name;
 	const char *protocol;  /* SMTP, ESMTP */
+	const char *login;     /* of the client; NULL: not said */
 	const char *queue_id;
 	const char *recipient; /* internal form, when there is exactly one; else NULL */
 	int64_t when;          /* UTC microseconds */

@@ -88,6 +88,7 @@ enum {
 	TABLE_LEAST = offsetof(struct ost_table_ops, lookup) + sizeof(void *),
 	TRANSPORT_LEAST = offsetof(struct ost_transport_ops, deliver) + sizeof(void *),
 	CHECK_LEAST = offsetof(struct ost_check_ops, run) + sizeof(void *),
+	AUTH_LEAST = offsetof(struct ost_auth_ops, end) + sizeof(void *),
 };
 
 /* Does the vtable have what its kind cannot do without? */
@@ -103,6 +104,11 @@ static bool check_complete(const struct ost_ops *ops)
 {
 	return ((const struct ost_check_ops *)ops)->run != NULL;
 }
+static bool auth_complete(const struct ost_ops *ops)
+{
+	const struct ost_auth_ops *auth = (const struct ost_auth_ops *)ops;
+	return auth->mechanisms && auth->begin && auth->step && auth->end;
+}
 
 static const struct kind {
 	const char *name;
@@ -112,6 +118,7 @@ static const struct kind {
 	[OST_KIND_TABLE] = { "table", sizeof(struct ost_table_ops), TABLE_LEAST, table_complete },
 	[OST_KIND_TRANSPORT] = { "transport", sizeof(struct ost_transport_ops), TRANSPORT_LEAST, transport_complete },
 	[OST_KIND_CHECK] = { "check", sizeof(struct ost_check_ops), CHECK_LEAST, check_complete },
+	[OST_KIND_AUTH] = { "auth", sizeof(struct ost_auth_ops), AUTH_LEAST, auth_complete },
 };
 
 /* NULL for a number that is no kind of this version. */

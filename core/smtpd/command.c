@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sanitize.h"
 #include "mail/ascii.h"
+#include "smtpd/auth.h"
 #include "smtpd/restrict.h"
 
 enum {
@@ -28,6 +29,7 @@ struct command {
 };
 static const struct command commands[] = {
 	{ "HELO", "helo", cmd_helo, MUST_BE_LAST | JUNK }, { "EHLO", "ehlo", cmd_ehlo, MUST_BE_LAST | JUNK },
+	{ "AUTH", "auth", cmd_auth, 0 },
 	{ "MAIL", "mail", cmd_mail, 0 },                   { "RCPT", "rcpt", cmd_rcpt, 0 },
 	{ "DATA", "data", cmd_data, MUST_BE_LAST },        { "RSET", "rset", cmd_rset, JUNK },
 	{ "NOOP", "noop", cmd_noop, MUST_BE_LAST | JUNK }, { "VRFY", "vrfy", cmd_vrfy, MUST_BE_LAST | JUNK },
@@ -136,7 +138,7 @@ static void known_command(struct session *s, size_t number, struct words *w, boo
 	}
 	if (!c->run(s, w))
 		s->errors++;
-	else if (s->mode != MODE_DATA)
+	else if (s->mode != MODE_DATA && !auth_under_way(s))
 		s->counts[number].ok++;
 	if (c->flags & JUNK && s->junk++ > server_limits(s->server)->junk_limit)
 		s->errors++;
@@ -177,11 +179,22 @@ static void count(struct buf *b, const char *name, unsigned ok, unsigned all)
 	buf_printf(b, ok == all ? " %s=%u" : " %s=%u/%u", name, ok, all);
 }
 
-void command_data_done(struct session *s)
+/* A command that was under way has led to something. */
+static void count_ok(struct session *s, bool (*run)(struct session *, struct words *))
 {
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		if (commands[i].run == cmd_data)
+		if (commands[i].run == run)
 			s->counts[i].ok++;
+}
+
+void command_data_done(struct session *s)
+{
+	count_ok(s, cmd_data);
+}
+
+void command_auth_done(struct session *s)
+{
+	count_ok(s, cmd_auth);
 }
 
 void command_counts(const struct session *s, struct buf *b)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "mail/received.h"
 #include "mail/wireform.h"
+#include "smtpd/auth.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
@@ -25,7 +26,8 @@ static void own_headers(struct session *s)
 	struct buf b = BUF_INIT;
 	struct received r = { .helo = s->helo, .name = s->peer.name, .address = s->peer.address,
 			      .by = s->server->myhostname, .mail_name = s->server->mail_name,
-			      .protocol = s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP", .queue_id = tx->queue_id,
+			      .protocol = s->protocol != PROTO_ESMTP ? "SMTP" : auth_in_header(s) ? "ESMTPA" : "ESMTP",
+			      .login = auth_in_header(s) ? auth_user(s) : NULL, .queue_id = tx->queue_id,
 			      .recipient = tx->rcpts == 1 ? tx->first_rcpt : NULL, .when = tx->arrival };
 	if (tx->actions.prepend.len)
 		cleanup_own_header(tx->cleanup, tx->actions.prepend.data, tx->actions.prepend.len);
@@ -39,6 +41,10 @@ void data_begin(struct session *s)
 	struct transaction *tx = s->tx;
 	tx->info = (struct cleanup_info){ .queue_id = tx->queue_id, .sender = tx->sender, .arrival = tx->arrival,
 					  .add_missing = s->local_rewrite || s->server->add_missing_always };
+	if (auth_user(s) && s->server->sender_logins) {
+		tx->info.on_from = login_note_from;
+		tx->info.ctx = tx;
+	}
 	tx->cleanup = cleanup_begin(s->server->cleaner, tx->arena, tx->draft, &tx->info);
 	tx->scan = (struct scanner){ .after_crlf = true };
 	tx->status = CLEANUP_OK;
@@ -234,6 +240,9 @@ static void fill_envelope(struct session *s, const char *message_id)
 	env->client = (struct spool_client){ .name = s->peer.name, .address = s->peer.address, .port = s->peer.port,
 					     .proto = s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP",
 					     .helo = s->helo, .reverse_name = s->peer.reverse_name };
+	env->sasl_method = auth_method(s);
+	env->sasl_user = auth_user(s);
+	env->sasl_sender = tx->sasl_sender;
 	env->rewrite_context = s->local_rewrite ? "local" : "remote";
 	env->content_filter = tx->actions.filter;
 	env->redirect = tx->actions.redirect;

@@ -4,9 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/sanitize.h"
 #include "mail/ascii.h"
+#include "smtpd/auth.h"
 
-enum { ENVID_MAX = 100, ORCPT_MAX = 500 };
+enum { ENVID_MAX = 100, ORCPT_MAX = 500, AUTH_MAX = 500 };
 
 bool xtext_decode(const char *text, size_t len, char *out)
 {
@@ -84,6 +86,21 @@ static const char *param_body(struct session *s, const struct word *v)
 	return NULL;
 }
 
+/* RFC 4954 5: who has sent the message first, for the log and for the queue. */
+static const char *param_auth(struct session *s, const struct word *v)
+{
+	char clean[AUTH_MAX + 1];
+	if (!auth_enabled(s))
+		return "";
+	if (s->tx->sasl_sender)
+		return "503 5.5.4 Error: multiple AUTH= options";
+	if (v->len > AUTH_MAX)
+		return "501 5.5.4 Bad AUTH parameter syntax";
+	if (!word_is(v, "<>"))
+		s->tx->sasl_sender = arena_strdup(s->tx->arena, sanitize_into(clean, sizeof clean, v->at, v->len, SANITIZE_LOG));
+	return NULL;
+}
+
 static const struct {
 	const char *name;
 	const char *(*take)(struct session *, const struct word *); /* "": as if the parameter were unknown */
@@ -93,6 +110,7 @@ static const struct {
 	{ "BODY=", param_body, EHLO_8BITMIME },
 	{ "RET=", param_ret, EHLO_DSN },
 	{ "ENVID=", param_envid, EHLO_DSN },
+	{ "AUTH=", param_auth, EHLO_AUTH },
 };
 
 /* Says that a parameter is not known. */

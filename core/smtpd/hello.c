@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/sanitize.h"
+#include "smtpd/auth.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
@@ -30,6 +31,11 @@ static bool announce_etrn(const struct session *s, struct buf *out)
 	return s->server->flush_site != NULL;
 }
 
+static bool announce_auth(const struct session *s, struct buf *out)
+{
+	return auth_announce(s, " ", out);
+}
+
 static const struct {
 	const char *word;
 	unsigned bit;
@@ -39,6 +45,8 @@ static const struct {
 	{ "SIZE", EHLO_SIZE, announce_size },
 	{ "VRFY", EHLO_VRFY, announce_vrfy },
 	{ "ETRN", EHLO_ETRN, announce_etrn },
+	{ "AUTH", EHLO_AUTH, announce_auth },
+	{ "AUTH=", EHLO_AUTH, auth_announce_old },
 	{ "ENHANCEDSTATUSCODES", EHLO_ENHANCEDSTATUSCODES, NULL },
 	{ "8BITMIME", EHLO_8BITMIME, NULL },
 	{ "DSN", EHLO_DSN, NULL },

@@ -5,6 +5,7 @@
 
 #include "base/magic.h"
 #include "module/hosts.h"
+#include "smtpd/auth.h"
 #include "smtpd/check.h"
 
 static const char *f_client_address(const struct check *c)
@@ -57,6 +58,18 @@ static const char *f_recipient_count(const struct check *c)
 {
 	return c->s->tx ? arena_printf(c->arena, "%zu", c->s->tx->rcpts) : NULL;
 }
+static const char *f_sasl_method(const struct check *c)
+{
+	return auth_method(c->s);
+}
+static const char *f_sasl_username(const struct check *c)
+{
+	return auth_user(c->s);
+}
+static const char *f_sasl_sender(const struct check *c)
+{
+	return c->s->tx ? c->s->tx->sasl_sender : NULL;
+}
 static const char *f_server_name(const struct check *c)
 {
 	return c->s->server->myhostname;
@@ -80,6 +93,9 @@ static const struct {
 	{ "size", f_size },
 	{ "recipient_count", f_recipient_count },
 	{ "server_name", f_server_name },
+	{ "sasl_method", f_sasl_method },
+	{ "sasl_username", f_sasl_username },
+	{ "sasl_sender", f_sasl_sender },
 };
 
 static const char *session_field(const struct ost_session *os, const char *name)

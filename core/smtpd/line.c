@@ -3,14 +3,16 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "smtpd/session.h"
+#include "smtpd/auth.h"
 
 /* A line that is longer than line_length_limit: its beginning is taken for a command, the rest is passed over. */
 static size_t cut_line(struct session *s, const char *line, size_t len)
 {
-	size_t limit = s->server->line_limit;
+	size_t limit = auth_line_limit(s, line, len);
 	if (len <= limit)
 		return len;
+	if (auth_under_way(s)) /* what it says is nothing for the log */
+		return limit;
 	log_warning("%s: request longer than %zu: %.30s...", s->peer.namaddr, limit, line);
 	return limit;
 }
@@ -44,15 +46,19 @@ bool line_run(struct session *s)
 		s->skipping = !lf;
 		return lf != NULL;
 	}
-	if (!lf && left <= s->server->line_limit)
+	if (!lf && left <= auth_line_limit(s, line, left))
 		return false;
 	size_t cut = cut_line(s, line, len);
+	bool too_long = cut < len;
 	s->in.at += lf ? len + 1 : left;
 	s->skipping = !lf;
 	if (lf && (len == 0 || line[len - 1] != '\r') && bare_newline(s))
 		return true;
 	while (cut > 0 && line[cut - 1] == '\r')
 		cut--;
-	command_run(s, line, cut, input_unread(&s->in) > 0);
+	if (auth_under_way(s))
+		auth_answer(s, line, cut, too_long);
+	else
+		command_run(s, line, cut, input_unread(&s->in) > 0);
 	return true;
 }

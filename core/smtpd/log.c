@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mail/address.h"
+#include "smtpd/auth.h"
 #include "smtpd/restrict.h"
 
 /* " to=<external form>" */
@@ -30,6 +31,14 @@ void log_whatsup(const struct session *s, const char *what, const char *text)
 	log_info("%s: %s: %s from %s: %s;%s", tx && tx->draft ? tx->queue_id : "NOQUEUE", what, s->where, s->peer.namaddr,
 		 text, buf_str(&b));
 	buf_free(&b);
+}
+
+void log_client(const struct session *s)
+{
+	const struct transaction *tx = s->tx;
+	const char *user = auth_user(s), *sender = tx->sasl_sender;
+	log_info("%s: client=%s%s%s%s%s%s%s", tx->queue_id, s->peer.namaddr, user ? ", sasl_method=" : "", user ? auth_method(s) : "",
+		 user ? ", sasl_username=" : "", user ? user : "", sender ? ", sasl_sender=" : "", sender ? sender : "");
 }
 
 const char *log_escaped(char out[LOG_ESCAPED_ROOM], const char *text, size_t len)

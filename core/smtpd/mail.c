@@ -123,7 +123,7 @@ static void open_message(struct session *s)
 	tx->draft = spool_draft_new(s->server->writer);
 	queue_id_text(tx->queue_id, spool_draft_serial(tx->draft), s->server->long_queue_ids);
 	tx->set = rcpt_set_new(s->server->cleaner, tx->arena);
-	log_info("%s: client=%s", tx->queue_id, s->peer.namaddr);
+	log_client(s);
 }
 
 /* RCPT: all that is checked before the restrictions. */

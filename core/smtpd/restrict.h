@@ -30,6 +30,7 @@ void restrict_install_host(void);              /* mod_host_set_session() */
 void verdict_free(struct verdict *);
 
 /* ---- log.c ---- */
+void log_client(const struct session *); /* "QUEUEID: client=name[address], sasl_method=…": a message has begun */
 /* "NOQUEUE: reject: RCPT from …: TEXT; from=<> to=<> proto=ESMTP helo=<x>" */
 void log_whatsup(const struct session *, const char *what, const char *text);
 enum { LOG_ESCAPED_SHOWN = 100, LOG_ESCAPED_ROOM = 4 * LOG_ESCAPED_SHOWN + 8 };

@@ -9,6 +9,7 @@
 #include "mail/ascii.h"
 #include "net/self.h"
 #include "smtpd/check.h"
+#include "smtpd/restrict_login.h"
 
 enum { DNS_SECONDS = 30 };
 
@@ -80,13 +81,6 @@ static enum outcome r_permit_inet_interfaces(struct check *c, const struct step 
 	(void)step;
 	const struct self *self = c->s->server->self;
 	return self && self_owns(self, c->s->peer.address) ? OUTCOME_PERMIT : OUTCOME_DUNNO;
-}
-
-static enum outcome r_permit_sasl_authenticated(struct check *c, const struct step *step)
-{
-	(void)c;
-	(void)step;
-	return OUTCOME_DUNNO; /* this server offers no AUTH: nobody is authenticated */
 }
 
 static enum outcome r_reject_unknown_client(struct check *c, const struct step *step)
@@ -377,15 +371,20 @@ static const struct core_restriction restrictions[] = {
 	{ "permit_mynetworks", r_permit_mynetworks, 0, false },
 	{ "permit_sasl_authenticated", r_permit_sasl_authenticated, 0, false },
 	{ "reject", r_reject, 0, true },
+	{ "reject_authenticated_sender_login_mismatch", r_reject_authenticated_sender_login_mismatch, 0, false },
+	{ "reject_header_from_mismatch", r_reject_header_from_mismatch, 0, false },
 	{ "reject_invalid_helo_hostname", r_reject_invalid_helo, 0, false },
 	{ "reject_invalid_hostname", r_reject_invalid_helo, 0, false },
+	{ "reject_known_sender_login_mismatch", r_reject_known_sender_login_mismatch, 0, false },
 	{ "reject_multi_recipient_bounce", r_reject_multi_recipient_bounce, 0, false },
 	{ "reject_non_fqdn_helo_hostname", r_reject_non_fqdn_helo, 0, false },
 	{ "reject_non_fqdn_hostname", r_reject_non_fqdn_helo, 0, false },
 	{ "reject_non_fqdn_recipient", r_reject_non_fqdn_recipient, 0, false },
 	{ "reject_non_fqdn_sender", r_reject_non_fqdn_sender, 0, false },
+	{ "reject_sender_login_mismatch", r_reject_sender_login_mismatch, 0, false },
 	{ "reject_unauth_destination", r_reject_unauth_destination, 0, true },
 	{ "reject_unauth_pipelining", r_reject_unauth_pipelining, 0, false },
+	{ "reject_unauthenticated_sender_login_mismatch", r_reject_unauthenticated_sender_login_mismatch, 0, false },
 	{ "reject_unknown_client", r_reject_unknown_client, 0, false },
 	{ "reject_unknown_client_hostname", r_reject_unknown_client, 0, false },
 	{ "reject_unknown_helo_hostname", r_reject_unknown_helo, 0, false },

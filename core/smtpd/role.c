@@ -17,6 +17,7 @@
 #include "process/counters.h"
 #include "process/roles.h"
 #include "process/hints.h"
+#include "smtpd/auth.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/spare.h"
@@ -269,7 +270,7 @@ static int serve(struct worker *w)
 	return 0;
 }
 
-/* The restriction lists of every smtpd line. */
+/* The restriction lists and the SASL back end of every smtpd line. */
 static void check(const struct config *config, struct findings *findings)
 {
 	const struct service *const *lines;
@@ -279,6 +280,7 @@ static void check(const struct config *config, struct findings *findings)
 		struct ost_why why = { "" };
 		if (strcmp(lines[i]->command, "smtpd") != 0)
 			continue;
+		auth_check(lines[i]->view, findings);
 		struct restrictions *r = restrictions_open(lines[i]->view, config, findings, &why);
 		restrictions_close(&r);
 	}

@@ -10,6 +10,7 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "net/self.h"
+#include "smtpd/auth.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
@@ -140,6 +141,10 @@ struct server *server_open(const struct cfg_view *v, const struct config *config
 	trouble.text[0] = '\0';
 	srv->cleaner = cleaner_open(cleanup, rewrite, &trouble);
 	tell("cleanup", &trouble);
+	srv->auth = auth_open(v);
+	trouble.text[0] = '\0';
+	srv->sender_logins = maps_open(v, cfg_str(v, P_smtpd_sender_login_maps), &trouble);
+	tell("smtpd_sender_login_maps", &trouble);
 	srv->restrictions = restrictions_open(v, config, findings, why);
 	if (!srv->restrictions)
 		server_close(&srv);
@@ -153,6 +158,7 @@ void server_close(struct server **sp)
 		return;
 	CHECK_MAGIC(srv, SERVER_MAGIC);
 	restrictions_close(&srv->restrictions);
+	auth_close(&srv->auth);
 	cleaner_close(&srv->cleaner);
 	resolver_close(&srv->resolver);
 	peer_cache_destroy(&srv->peers);

@@ -19,13 +19,14 @@
 struct restrictions;
 struct self;
 struct peer_cache;
+struct auth;
 
 enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
 
 /* EHLO keywords, as bits: what smtpd_discard_ehlo_keywords may take away. */
 enum {
 	EHLO_PIPELINING = 0x1, EHLO_SIZE = 0x2, EHLO_VRFY = 0x4, EHLO_ETRN = 0x8, EHLO_ENHANCEDSTATUSCODES = 0x10,
-	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40,
+	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_AUTH = 0x8000,
 };
 
 struct limits { /* those that depend on stress: [0] in peace, [1] under it */
@@ -56,6 +57,8 @@ struct server {
 	struct cleaner *cleaner;
 	bool add_missing_always;
 	struct restrictions *restrictions;
+	struct maps *sender_logins;         /* smtpd_sender_login_maps; NULL: empty */
+	struct auth *auth;                  /* NULL: no AUTH */
 	struct peer_cache *peers;
 	int64_t client_connections;         /* smtpd_client_connection_count_limit, 0: none */
 	/* Set by the worker. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "smtpd/auth.h"
 #include "smtpd/restrict.h"
 
 enum { LARGE = 256 * 1024 }; /* a message that is so large already is read in larger pieces */
@@ -67,6 +68,7 @@ void session_destroy(struct session **sp)
 	struct server *srv = s->server;
 	session_reset_transaction(s);
 	restrict_session_end(s);
+	auth_reset(s);
 	if (s->counted)
 		srv->client_end(srv->client_ctx, s->peer.address);
 	if (srv->waiter)

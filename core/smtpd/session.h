@@ -60,6 +60,12 @@ struct transaction { /* from MAIL to the end of its message; lives in its own ar
 	const char *envid;
 	int64_t arrival;
 	uint64_t declared_size;
+	const char *sasl_sender;   /* AUTH= of MAIL, clean; NULL: not given */
+	struct header_from { /* of a client that has logged in: whom its message claims to be from */
+		const char **list; /* internal form */
+		size_t count;
+		bool odd; /* more than one such header, nobody in it, or too many */
+	} from;
 	struct spool_draft *draft; /* from the first accepted recipient */
 	char queue_id[QUEUE_ID_SIZE];
 	struct rcpt_set *set;
@@ -74,7 +80,8 @@ struct transaction { /* from MAIL to the end of its message; lives in its own ar
 };
 
 struct command;
-enum { COMMAND_COUNT = 11 };
+struct auth_state;
+enum { COMMAND_COUNT = 12 };
 
 struct session {
 	unsigned magic;
@@ -98,6 +105,7 @@ struct session {
 	bool linger;           /* the last reply must reach a client that may be speaking */
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
 	int64_t deadline;      /* of the current wait for the client */
+	struct auth_state *auth; /* AUTH (auth.h); NULL: it was not said */
 	char *helo;            /* sanitized; NULL: none yet */
 	const char *where;     /* the last command, for the log */
 	const char *access_denied; /* smtpd_delay_reject = no: what the connect was told */
@@ -121,6 +129,13 @@ void session_resume(struct session *);
 void session_finish(struct session *); /* ends it behind the replies that are queued */
 void session_renew_deadline(struct session *); /* the client has smtpd_timeout from now on */
 void session_destroy(struct session **); /* without a word: tests, and the end of a worker */
+
+/* Inside TLS? */
+static inline bool session_encrypted(const struct session *s)
+{
+	(void)s;
+	return false;
+}
 
 /* ---- line.c ---- */
 bool line_run(struct session *); /* the next whole command line of the input; false: there is none */

@@ -7,6 +7,7 @@
 #ifndef OSTLER_HOST_H
 #define OSTLER_HOST_H
 
+#include "ostler/auth.h"
 #include "ostler/check.h"
 #include "ostler/module.h"
 #include "ostler/pool.h"

@@ -17,11 +17,11 @@
 
 #define OST_MAGIC     0x4f73744du /* "OstM" */
 #define OST_ABI_MAJOR 1u          /* a change that is not "a member at the end of a sized struct, or of an enum" */
-#define OST_ABI_MINOR 3u          /* such an addition; each has its line in ABI-CHANGES */
+#define OST_ABI_MINOR 4u          /* such an addition; each has its line in ABI-CHANGES */
 
 struct ost_host;
 struct ost_table;    /* one opened table, as other modules ask it */
-struct ost_instance; /* one opened table, transport or check: the core's side of it, for host calls */
+struct ost_instance; /* one opened table, transport, check or SASL back end: the core's side of it, for host calls */
 
 /* Why something failed, for the log: the caller's memory, so that it outlives the module. Always terminated. */
 struct ost_why {
@@ -86,6 +86,7 @@ enum ost_kind {
 	OST_KIND_TABLE = 1,
 	OST_KIND_TRANSPORT = 2,
 	OST_KIND_CHECK = 3,
+	OST_KIND_AUTH = 4, /* since 1.4 */
 };
 
 struct ost_provide {
