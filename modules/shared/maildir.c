@@ -17,26 +17,42 @@
 
 enum { NAME_SIZE = 128, FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
-struct maildir { /* a job's state between its two steps */
-	int folder;
+struct folder { /* of the jobs of one batch, one behind the other, that go to the same Maildir; one thread's */
+	unsigned users;
+	int fd, new_fd; /* the Maildir, O_PATH, and its new/; -1: not open */
+	char host[65];  /* this system's name, fit for a file's name */
+};
+
+struct maildir { /* a job's state between its steps */
+	struct folder *folder;
 	char name[NAME_SIZE + 4]; /* "tmp/…", then "new/…"; empty: no file */
 };
 
-/* "1700000000.M123456P42Q7.host": time, process, a number within it. */
-static void make_name(char name[NAME_SIZE + 4])
+static void host_name(char host[65])
 {
-	static atomic_uint number;
-	struct timespec now;
-	char host[65];
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (gethostname(host, sizeof host - 1) < 0)
+	if (gethostname(host, 64) < 0)
 		memcpy(host, "localhost", sizeof "localhost");
-	host[sizeof host - 1] = '\0';
+	host[64] = '\0';
 	for (char *p = host; *p; p++)
 		if (*p == '/' || *p == ':' || (unsigned char)*p <= ' ')
 			*p = '_';
-	snprintf(name, NAME_SIZE + 4, "tmp/%lld.M%ldP%dQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(),
-		 atomic_fetch_add(&number, 1), host);
+}
+
+/* "1700000000.M123456P42Q7.host": time, process, a number within it. */
+static void make_name(struct maildir *m)
+{
+	static atomic_uint number;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(m->name, sizeof m->name, "tmp/%lld.M%ldP%dQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(),
+		 atomic_fetch_add(&number, 1), m->folder->host);
+}
+
+/* Do both write as the same user, at the same path below the same folder? */
+static bool same_place(const struct ost_user_job *a, const struct ost_user_job *b)
+{
+	return a->uid == b->uid && a->gid == b->gid && strcmp(a->path, b->path) == 0 &&
+	       (*a->path == '/' || (a->home && b->home && strcmp(a->home, b->home) == 0));
 }
 
 /* The Maildir, made when it is not there. */
@@ -56,6 +72,38 @@ static int open_maildir(const struct ost_user_job *j)
 	return fd;
 }
 
+/* The Maildir of the job before when it is the same one, or opened. NULL with errno. */
+static struct folder *take_folder(const struct ost_user_job *j, const struct ost_user_job *before)
+{
+	const struct maildir *m = before ? before->state : NULL;
+	if (m && same_place(j, before)) {
+		m->folder->users++;
+		return m->folder;
+	}
+	struct folder *f = malloc(sizeof *f);
+	if (!f)
+		return NULL;
+	*f = (struct folder){ .users = 1, .fd = open_maildir(j), .new_fd = -1 };
+	if (f->fd >= 0) {
+		host_name(f->host);
+		return f;
+	}
+	int error = errno;
+	free(f);
+	errno = error;
+	return NULL;
+}
+
+static void leave_folder(struct folder *f)
+{
+	if (!f || --f->users > 0)
+		return;
+	close(f->fd);
+	if (f->new_fd >= 0)
+		close(f->new_fd);
+	free(f);
+}
+
 static int make_folders(int folder)
 {
 	static const char *const names[] = { "tmp", "new", "cur" };
@@ -69,11 +117,11 @@ static int make_folders(int folder)
 static int create_file(struct maildir *m)
 {
 	for (int attempt = 0;; attempt++) {
-		make_name(m->name);
-		int fd = beneath_open(m->folder, m->name, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
+		make_name(m);
+		int fd = beneath_open(m->folder->fd, m->name, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
 		if (fd >= 0 || attempt == 3)
 			return fd;
-		if (errno == ENOENT && make_folders(m->folder) < 0)
+		if (errno == ENOENT && make_folders(m->folder->fd) < 0)
 			return -1;
 		if (errno != ENOENT && errno != EEXIST)
 			return -1;
@@ -109,9 +157,8 @@ static void undo(struct ost_user_job *j)
 	if (!m)
 		return;
 	if (m->name[0])
-		unlinkat(m->folder, m->name, 0);
-	if (m->folder >= 0)
-		close(m->folder);
+		unlinkat(m->folder->fd, m->name, 0);
+	leave_folder(m->folder);
 	free(m);
 	j->state = NULL;
 }
@@ -124,7 +171,7 @@ static void fail(struct ost_user_job *j, const char *what, int error)
 	undo(j);
 }
 
-void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
+void maildir_write(const struct userfile_options *o, struct ost_user_job *j, const struct ost_user_job *before)
 {
 	struct mail_head h;
 	struct maildir *m = calloc(1, sizeof *m);
@@ -134,8 +181,8 @@ void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
 		return;
 	}
 	j->state = m;
-	m->folder = open_maildir(j);
-	if (m->folder < 0) {
+	m->folder = take_folder(j, before);
+	if (!m->folder) {
 		fail(j, "cannot open the maildir", errno);
 		return;
 	}
@@ -157,17 +204,28 @@ void maildir_write(const struct userfile_options *o, struct ost_user_job *j)
 		snprintf(j->done.text, sizeof j->done.text, "delivered to maildir");
 }
 
+/* new/, made when it is not there. -1 with errno. */
+static int open_new(struct folder *f)
+{
+	if (f->new_fd < 0)
+		f->new_fd = beneath_open(f->fd, "new", O_RDONLY | O_DIRECTORY, 0);
+	if (f->new_fd < 0 && errno == ENOENT && make_folders(f->fd) == 0)
+		f->new_fd = beneath_open(f->fd, "new", O_RDONLY | O_DIRECTORY, 0);
+	return f->new_fd;
+}
+
 /* Into new/, under the same name; never over another file. */
-static int publish(const struct maildir *m, int new_fd)
+static int publish(const struct maildir *m)
 {
 	const char *name = m->name + 4;
-	if (renameat2(m->folder, m->name, new_fd, name, RENAME_NOREPLACE) == 0)
+	int fd = m->folder->fd, new_fd = m->folder->new_fd;
+	if (renameat2(fd, m->name, new_fd, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
-	if (linkat(m->folder, m->name, new_fd, name, 0) < 0)
+	if (linkat(fd, m->name, new_fd, name, 0) < 0)
 		return -1;
-	unlinkat(m->folder, m->name, 0);
+	unlinkat(fd, m->name, 0);
 	return 0;
 }
 
@@ -178,10 +236,9 @@ void maildir_publish(struct ost_user_job *j)
 		undo(j);
 		return;
 	}
-	j->dir_fd = beneath_open(m->folder, "new", O_RDONLY | O_DIRECTORY, 0);
-	if (j->dir_fd < 0 && errno == ENOENT && make_folders(m->folder) == 0)
-		j->dir_fd = beneath_open(m->folder, "new", O_RDONLY | O_DIRECTORY, 0);
-	if (j->dir_fd < 0 || publish(m, j->dir_fd) < 0) {
+	int new_fd = open_new(m->folder);
+	j->dir_fd = new_fd < 0 ? -1 : fcntl(new_fd, F_DUPFD_CLOEXEC, 0); /* the core closes its own */
+	if (j->dir_fd < 0 || publish(m) < 0) {
 		fail(j, "create maildir file", errno);
 		return;
 	}

@@ -166,7 +166,7 @@ void userfile_write(const struct userfile_options *o, struct ost_user_job *jobs,
 		if (j->spool_fd < 0 && j->home_fd < 0 && *j->path != '/')
 			job_failed(j, "cannot open the home folder", j->home_error == ENOENT ? EAGAIN : j->home_error);
 		else if (is_maildir(j))
-			maildir_write(o, j);
+			maildir_write(o, j, i > 0 && is_maildir(j - 1) ? j - 1 : NULL);
 		else
 			mailbox_write(o, j);
 	}

@@ -52,7 +52,8 @@ int job_base(const struct ost_user_job *, const char **rest, int *opened);
 /* A failure by errno, in Postfix's words and codes: "WHAT: REASON". */
 void job_failed(struct ost_user_job *, const char *what, int error);
 
-void maildir_write(const struct userfile_options *, struct ost_user_job *);
+/* before: the job before it in the same call, or NULL: to the same Maildir, they share what is open. */
+void maildir_write(const struct userfile_options *, struct ost_user_job *, const struct ost_user_job *before);
 void maildir_publish(struct ost_user_job *);
 void maildir_settle(struct ost_user_job *);
 void mailbox_write(const struct userfile_options *, struct ost_user_job *);

@@ -239,6 +239,55 @@ static void a_failed_sync_leaves_nothing(void **state)
 	assert_int_equal(files_in("deep/dir/tmp", NULL), 0);
 }
 
+/* One batch, as the core makes it: those that fail leave the Maildir that they share to the others. */
+static void a_batch_shares_its_maildirs(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		size_t size;
+		bool folder_syncs;
+		enum ost_delivered status;
+	} want[] = {
+		{ "one/", 10, true, OST_SENT },      { "one/", 5000, true, OST_BOUNCED }, { "one/", 11, true, OST_SENT },
+		{ "two/", 12, true, OST_SENT },      { "one/", 13, true, OST_SENT },      { "one/", 14, false, OST_DEFERRED },
+		{ "one/../two/", 15, true, OST_SENT },
+	};
+	enum { N = sizeof want / sizeof *want };
+	static const char args[] = "From x\nReturn-Path: <>\n";
+	static char content[5000];
+	struct scene *s = scene_new(plain, "dir@example.org");
+	const struct ost_transport_ops *ops = s->trial.ops;
+	struct ost_user_job jobs[N];
+	int home_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	memset(content, 'x', sizeof content);
+	set_number(s, "virtual_mailbox_limit", 4000);
+	for (size_t i = 0; i < N; i++)
+		jobs[i] = (struct ost_user_job){ .size = sizeof *jobs, .message_fd = -1, .message = content,
+						 .message_size = want[i].size, .args = args, .args_len = sizeof args - 1,
+						 .home = base, .home_fd = home_fd, .path = want[i].path, .spool_fd = -1,
+						 .file_fd = -1, .dir_fd = -1,
+						 .done = { .size = sizeof jobs->done, .status = OST_SENT, .dsn = "2.0.0" } };
+	ops->user_write(s->config, jobs, N);
+	for (size_t i = 0; i < N; i++)
+		close(jobs[i].file_fd);
+	ops->user_publish(s->config, jobs, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(jobs[i].dir_fd >= 0, want[i].status != OST_BOUNCED);
+		close(jobs[i].dir_fd); /* each has one of its own */
+		if (!want[i].folder_syncs)
+			jobs[i].done.status = OST_DEFERRED;
+	}
+	ops->user_settle(s->config, jobs, N);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(jobs[i].done.status, want[i].status);
+	close(home_fd);
+	scene_free(s);
+	assert_int_equal(files_in("one/new", NULL), 3);
+	assert_int_equal(files_in("two/new", NULL), 2);
+	assert_int_equal(files_in("one/tmp", NULL), 0);
+}
+
 static void no_way_leads_out_of_the_base(void **state)
 {
 	(void)state;
@@ -424,6 +473,7 @@ int main(void)
 		IN_BASE(maildirs_are_made_and_filled),
 		IN_BASE(a_large_message_comes_from_its_descriptor),
 		IN_BASE(a_failed_sync_leaves_nothing),
+		IN_BASE(a_batch_shares_its_maildirs),
 		IN_BASE(no_way_leads_out_of_the_base),
 		IN_BASE(mailbox_files_grow),
 		IN_BASE(from_lines_at_borders),
