@@ -154,7 +154,7 @@ static const struct mod_delivery_ops no_delivery = { no_report, no_content_read,
 						     no_forward, no_next, no_mark, no_content_wire_size, no_content_wire };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
 static const struct mod_connect_ops no_connections = { no_addresses, no_connect };
-static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
+static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action, NULL };
 static const struct mod_files_ops plain_files = { plain_open };
 
 /* ---- what is installed; set at the start of a process, then constant --------------------------------------------- */
@@ -334,6 +334,15 @@ static enum ost_verdict access_action(struct ost_session *s, const char *action,
 {
 	return session->access_action(s, action, kind, object);
 }
+static enum ost_dns session_servers(struct ost_session *s, const char *domain, enum ost_servers kind, const char *const **names,
+				    struct ost_why *why)
+{
+	if (session->session_servers)
+		return session->session_servers(s, domain, kind, names, why);
+	*names = NULL;
+	host_why(why, "this process does not look up servers");
+	return OST_DNS_TEMPFAIL;
+}
 
 const struct ost_host mod_host = {
 	.size = sizeof mod_host,
@@ -384,4 +393,5 @@ const struct ost_host mod_host = {
 	.cache_cursor_free = cache_cursor_free,
 	.content_wire_size = content_wire_size,
 	.content_wire = content_wire,
+	.session_servers = session_servers,
 };

@@ -51,7 +51,7 @@ struct question {
 static const struct {
 	enum dns_type type;
 	const char *name;
-} types[] = { { DNS_A, "A" }, { DNS_PTR, "PTR" }, { DNS_MX, "MX" }, { DNS_TXT, "TXT" }, { DNS_AAAA, "AAAA" } };
+} types[] = { { DNS_A, "A" }, { DNS_NS, "NS" }, { DNS_PTR, "PTR" }, { DNS_MX, "MX" }, { DNS_TXT, "TXT" }, { DNS_AAAA, "AAAA" } };
 
 const char *dns_type_name(enum dns_type type)
 {
@@ -271,6 +271,7 @@ static bool take_record(struct arena *a, enum dns_type type, const uint8_t *data
 			return false;
 		r->preference = (uint16_t)(data[0] << 8 | data[1]);
 		break;
+	case DNS_NS:
 	case DNS_PTR:
 		if (!dns_wire_name(data, len, text))
 			return false;

@@ -14,7 +14,7 @@
 
 struct dns;
 
-enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 
 enum dns_outcome {
 	DNS_FOUND = 0,
@@ -28,7 +28,7 @@ enum { DNS_RECORDS_MAX = 100 };
 
 struct dns_record {
 	uint16_t preference; /* MX */
-	const char *text;    /* MX, PTR: a host name without the last dot, "" for the root; TXT: the text; A, AAAA: numeric */
+	const char *text;    /* MX, NS, PTR: a host name without the last dot, "" for the root; TXT: the text; A, AAAA: numeric */
 };
 
 struct dns_answer { /* in the asker's arena */

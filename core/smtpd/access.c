@@ -16,7 +16,7 @@ enum { DEPTH_MAX = 100 };
 
 struct action { /* the thing that was looked up, for texts */
 	struct check *c;
-	const char *kind, *name, *text; /* text: behind the keyword, "" when there is none */
+	const char *word, *kind, *name, *text; /* text: behind the keyword, "" when there is none */
 };
 
 /* The text of a reply: dsn and words of the table, or what is usual. */
@@ -24,8 +24,8 @@ static enum outcome refuse(const struct action *a, int code, const char *default
 {
 	char dsn[DSN_SIZE];
 	const char *text = dsn_split(dsn, default_dsn, a->text);
-	dsn_set_class(dsn, code < 500 ? '4' : '5');
-	return check_reject(a->c, code, dsn, "<%s>: %s rejected: %s", a->name, a->kind, *text ? text : default_text);
+	return check_reject(a->c, code, check_dsn_for(a->c, dsn, a->kind), "<%s>: %s rejected: %s", a->name, a->kind,
+			    *text ? text : default_text);
 }
 
 static enum outcome act_reject(const struct action *a)
@@ -42,8 +42,8 @@ static enum outcome postpone(const struct action *a, struct postponed *p)
 {
 	char dsn[DSN_SIZE];
 	const char *text = dsn_split(dsn, "4.7.1", a->text);
-	return check_postpone(a->c, p, a->c->r->access_defer_code, dsn, "<%s>: %s rejected: %s", a->name, a->kind,
-			      *text ? text : "Service unavailable");
+	return check_postpone(a->c, p, a->c->r->access_defer_code, check_dsn_for(a->c, dsn, a->kind), "<%s>: %s rejected: %s",
+			      a->name, a->kind, *text ? text : "Service unavailable");
 }
 
 static enum outcome act_defer_if_permit(const struct action *a)
@@ -58,8 +58,7 @@ static enum outcome act_defer_if_reject(const struct action *a)
 
 static enum outcome act_permit(const struct action *a)
 {
-	(void)a;
-	return OUTCOME_PERMIT;
+	return check_permit(a->c, a->word, a->kind, a->name);
 }
 
 static enum outcome act_dunno(const struct action *a)
@@ -68,111 +67,132 @@ static enum outcome act_dunno(const struct action *a)
 	return OUTCOME_DUNNO;
 }
 
-/* Logs what an action that lets the message pass does to it. */
-static void note(const struct action *a, const char *what, const char *default_text)
+/* The table, as the log calls it. */
+static const char *source(const struct action *a)
 {
-	char *line = arena_printf(a->c->arena, "<%s>: %s %s", a->name, a->kind, *a->text ? a->text : default_text);
-	log_whatsup(a->c->s, what, line);
+	return a->c->source ? a->c->source : "?";
 }
 
-/* Actions on a message need one. */
-static struct actions *message_actions(const struct action *a)
+/* A mistake in the table: the action is not done. */
+static enum outcome skip(const struct action *a, const char *needs)
 {
-	return a->c->s->tx ? &a->c->s->tx->actions : NULL;
+	log_warning("access table %s entry \"%s\" %s", source(a), a->name, needs);
+	return OUTCOME_DUNNO;
+}
+
+/* The message that the action is about; NULL: there is none, which is logged. */
+static struct actions *message(const struct action *a)
+{
+	if (a->c->s->tx)
+		return &a->c->s->tx->actions;
+	if (a->c->etrn)
+		log_warning("access table %s: action %s is unavailable in smtpd_etrn_restrictions", source(a), a->word);
+	else
+		log_warning("access table %s: with smtpd_delay_reject=no, action %s is always skipped in Client host or Helo command "
+			    "restrictions", source(a), a->word);
+	return NULL;
+}
+
+/* Logs what an action that lets the message pass does to it. */
+static void note(const struct action *a, const char *what, const char *text, const char *more)
+{
+	log_whatsup(a->c->s, what, arena_printf(a->c->arena, "<%s>: %s %s%s", a->name, a->kind, text, more));
+}
+
+static const char *keep(const struct action *a)
+{
+	return arena_strdup(a->c->s->tx->arena, a->text);
 }
 
 static enum outcome act_hold(const struct action *a)
 {
-	note(a, "hold", "triggers HOLD action");
-	struct actions *m = message_actions(a);
-	if (m)
-		m->hold = true;
+	struct actions *m = message(a);
+	if (!m || m->hold)
+		return OUTCOME_DUNNO;
+	note(a, "hold", *a->text ? a->text : "triggers HOLD action", "");
+	m->hold = true;
 	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_discard(const struct action *a)
 {
-	note(a, "discard", "triggers DISCARD action");
-	struct actions *m = message_actions(a);
-	if (m)
-		m->discard = true;
+	struct actions *m = message(a);
+	if (!m)
+		return OUTCOME_DUNNO;
+	note(a, "discard", *a->text ? a->text : "triggers DISCARD action", "");
+	m->discard = true;
 	a->c->s->verdict.discard = true;
-	return OUTCOME_PERMIT;
+	return act_permit(a);
 }
 
 static enum outcome act_filter(const struct action *a)
 {
-	struct actions *m = message_actions(a);
-	if (!*a->text || !strchr(a->text, ':')) {
-		log_warning("access table entry for %s: FILTER action without a transport:destination", a->name);
+	struct actions *m = message(a);
+	if (!m)
 		return OUTCOME_DUNNO;
-	}
-	note(a, "filter", "");
-	if (m)
-		m->filter = arena_strdup(a->c->s->tx->arena, a->text);
+	if (!*a->text)
+		return skip(a, "has FILTER entry without value");
+	if (!strchr(a->text, ':'))
+		return skip(a, "requires transport:destination");
+	note(a, "filter", "triggers FILTER ", a->text);
+	m->filter = keep(a);
 	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_redirect(const struct action *a)
 {
-	struct actions *m = message_actions(a);
-	if (!strchr(a->text, '@')) {
-		log_warning("access table entry for %s: REDIRECT action without an address", a->name);
+	struct actions *m = message(a);
+	if (!m)
 		return OUTCOME_DUNNO;
-	}
-	note(a, "redirect", "");
-	if (m)
-		m->redirect = arena_strdup(a->c->s->tx->arena, a->text);
+	if (!strchr(a->text, '@'))
+		return skip(a, "requires user@domain target");
+	note(a, "redirect", "triggers REDIRECT ", a->text);
+	m->redirect = keep(a);
 	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_bcc(const struct action *a)
 {
-	struct actions *m = message_actions(a);
-	if (!strchr(a->text, '@')) {
-		log_warning("access table entry for %s: BCC action without an address", a->name);
-		return OUTCOME_DUNNO;
-	}
-	note(a, "bcc", "");
+	struct actions *m = message(a);
 	if (!m)
 		return OUTCOME_DUNNO;
+	if (!strchr(a->text, '@'))
+		return skip(a, "requires user@domain target");
+	note(a, "bcc", "triggers BCC ", a->text);
 	const char **list = arena_alloc(a->c->s->tx->arena, (m->nbcc + 1) * sizeof *list);
 	if (m->nbcc)
 		memcpy(list, m->bcc, m->nbcc * sizeof *list);
-	list[m->nbcc++] = arena_strdup(a->c->s->tx->arena, a->text);
+	list[m->nbcc++] = keep(a);
 	m->bcc = list;
 	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_prepend(const struct action *a)
 {
-	struct actions *m = message_actions(a);
-	if (a->c->stage == STAGE_END_OF_DATA || !header_name_len(a->text, strlen(a->text))) {
-		log_warning("access table entry for %s: PREPEND action without a message header, or too late", a->name);
+	struct actions *m = message(a);
+	if (!m)
+		return OUTCOME_DUNNO;
+	if (a->c->stage == STAGE_END_OF_DATA) {
+		log_warning("access table %s: action PREPEND must be used before smtpd_end_of_data_restrictions", source(a));
 		return OUTCOME_DUNNO;
 	}
-	if (m) {
-		sanitize(&m->prepend, a->text, strlen(a->text), 1000, SANITIZE_LOG);
-		buf_putc(&m->prepend, '\n');
-	}
-	return OUTCOME_DUNNO;
-}
-
-/* WARN and INFO: the table's text, or what was looked up. */
-static enum outcome remark(const struct action *a, const char *what)
-{
-	log_whatsup(a->c->s, what, *a->text ? a->text : arena_printf(a->c->arena, "<%s>: %s", a->name, a->kind));
+	if (!header_name_len(a->text, strlen(a->text)))
+		return skip(a, "requires header: text");
+	sanitize(&m->prepend, a->text, strlen(a->text), 1000, SANITIZE_LOG);
+	buf_putc(&m->prepend, '\n');
 	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_warn(const struct action *a)
 {
-	return remark(a, "warn");
+	log_whatsup(a->c->s, "warn", a->text);
+	return OUTCOME_DUNNO;
 }
 
 static enum outcome act_info(const struct action *a)
 {
-	return remark(a, "info");
+	log_whatsup(a->c->s, "info", a->text);
+	return OUTCOME_DUNNO;
 }
 
 static const struct {
@@ -203,37 +223,73 @@ static bool all_digits(const char *s)
 	return n > 0 && s[n] == '\0';
 }
 
-/* "4xx text", "5xx text", also 421 and 521. */
-static bool reply_code(const char *s, int *code)
+/* "4xx text", "5xx text": the code; 0: it is none. A code without a text is a number. */
+static int reply_code(const char *s)
 {
 	if ((s[0] != '4' && s[0] != '5') || !ascii_digit((unsigned char)s[1]) || !ascii_digit((unsigned char)s[2]) ||
-	    (s[3] && !ascii_space((unsigned char)s[3])))
-		return false;
-	*code = (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
-	return true;
+	    !ascii_space((unsigned char)s[3]))
+		return 0;
+	return (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
+}
+
+static enum outcome broken(struct check *c)
+{
+	return check_fail(c, 451, "4.3.5", "Server configuration error");
+}
+
+/* Where a list that was fine so far comes to a word that is no restriction. */
+static enum outcome run_unknown(struct check *c, const struct step *step)
+{
+	log_warning("unknown smtpd restriction: \"%s\"", step->name);
+	return broken(c);
+}
+static const struct core_restriction unknown = { .run = run_unknown };
+
+/* The words of a right-hand side as a list. */
+static struct list name_list(struct check *c, const char **words, const char *name)
+{
+	size_t n = 0;
+	bool warn = false;
+	while (words[n])
+		n++;
+	struct list list = { .name = name, .steps = arena_alloc(c->arena, (n + 1) * sizeof *list.steps) };
+	for (size_t i = 0; i < n; i++) {
+		if (strcasecmp(words[i], "warn_if_reject") == 0) {
+			warn = true;
+			continue;
+		}
+		struct step *step = &list.steps[list.count++];
+		*step = check_step_by_name(c->r, words[i]);
+		if (step->core && step->core->args && words[i + 1])
+			step->arg = words[++i];
+		else if ((step->core && step->core->args) || (!step->core && !step->class))
+			step->core = &unknown;
+		step->warn = warn;
+		warn = false;
+	}
+	return list;
 }
 
 /* Names of restrictions as a right-hand side: "permit_mynetworks, reject". */
-static enum outcome run_names(struct check *c, const char *value, const char *name)
+static enum outcome run_names(const struct action *a, const char *value)
 {
+	struct check *c = a->c;
+	if (strchr(value, ':')) {
+		log_warning("access table %s has entry with lookup table: %s", source(a), value);
+		log_warning("do not specify lookup tables inside SMTPD access maps");
+		log_warning("define a restriction class and specify its name instead.");
+		return broken(c);
+	}
 	if (c->s->verdict.depth >= DEPTH_MAX) {
-		log_warning("access table entry for %s leads to itself", name);
-		return check_reject(c, 451, "4.3.5", "Server configuration error");
+		log_warning("access table %s entry %s causes unreasonable recursion", source(a), value);
+		return broken(c);
 	}
 	const char **words = cfg_split(c->arena, value);
-	struct list list = { .name = name };
-	size_t n = 0;
-	while (words[n])
-		n++;
-	list.steps = arena_alloc(c->arena, (n + 1) * sizeof *list.steps);
-	for (size_t i = 0; i < n; i++) {
-		const struct step *step = check_step_by_name(c->r, c->arena, words[i]);
-		if (!step) {
-			log_warning("access table entry for %s: unknown action or restriction: %s", name, words[i]);
-			return check_reject(c, 451, "4.3.5", "Server configuration error");
-		}
-		list.steps[list.count++] = *step;
+	if (!words[0]) {
+		log_warning("access table %s entry %s has empty value", source(a), value);
+		return OUTCOME_PERMIT;
 	}
+	struct list list = name_list(c, words, a->name);
 	c->s->verdict.depth++;
 	enum outcome out = check_list(c, &list);
 	c->s->verdict.depth--;
@@ -243,21 +299,18 @@ static enum outcome run_names(struct check *c, const char *value, const char *na
 enum outcome access_apply(struct check *c, const char *value, const char *kind, const char *name)
 {
 	struct action a = { .c = c, .kind = kind, .name = name };
-	int code;
 	while (ascii_space((unsigned char)*value))
 		value++;
-	size_t n = strcspn(value, " \t\r\n");
-	if (reply_code(value, &code) && !(n == 3 && all_digits(value) && value[3] == '\0' && code < 400)) {
-		a.text = value + n + strspn(value + n, " \t");
+	size_t n = strcspn(value, " \t");
+	a.word = arena_strndup(c->arena, value, n);
+	a.text = value + n + strspn(value + n, " \t\r\n");
+	int code = *a.text ? reply_code(value) : 0;
+	if (code)
 		return refuse(&a, code, code < 500 ? "4.7.1" : "5.7.1", "Access denied");
-	}
 	if (all_digits(value))
-		return OUTCOME_PERMIT;
-	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-		if (strlen(actions[i].word) == n && strncasecmp(actions[i].word, value, n) == 0) {
-			a.text = value + n + strspn(value + n, " \t");
+		return act_permit(&a);
+	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+		if (strcasecmp(actions[i].word, a.word) == 0)
 			return actions[i].run(&a);
-		}
-	}
-	return run_names(c, value, name);
+	return run_names(&a, value);
 }

@@ -35,6 +35,19 @@ static const char *f_recipient(const struct check *c)
 {
 	return c->rcpt;
 }
+static const char *f_recipient_routed(const struct check *c)
+{
+	struct check run = *c;
+	return c->rcpt && !c->r->untrusted_routing && check_resolve_rcpt(&run)->routed ? "yes" : NULL;
+}
+static const char *f_etrn_domain(const struct check *c)
+{
+	return c->etrn;
+}
+static const char *f_client(const struct check *c)
+{
+	return c->s->peer.namaddr;
+}
 static const char *f_protocol_name(const struct check *c)
 {
 	return c->s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP";
@@ -67,6 +80,7 @@ static const struct {
 	const char *name;
 	const char *(*get)(const struct check *);
 } fields[] = {
+	{ "client", f_client },
 	{ "client_address", f_client_address },
 	{ "client_name", f_client_name },
 	{ "reverse_client_name", f_reverse_client_name },
@@ -74,6 +88,8 @@ static const struct {
 	{ "helo_name", f_helo_name },
 	{ "sender", f_sender },
 	{ "recipient", f_recipient },
+	{ "recipient_routed", f_recipient_routed },
+	{ "etrn_domain", f_etrn_domain },
 	{ "protocol_name", f_protocol_name },
 	{ "protocol_state", f_protocol_state },
 	{ "queue_id", f_queue_id },
@@ -104,6 +120,7 @@ static enum ost_verdict access_action(struct ost_session *os, const char *action
 	CHECK_MAGIC(os, MODULE_SESSION_MAGIC);
 	switch (access_apply(os->check, action, kind, object)) {
 	case OUTCOME_PERMIT:
+		os->permitted = true;
 		return OST_PERMIT;
 	case OUTCOME_REJECT:
 		os->rejected = true;
@@ -114,10 +131,18 @@ static enum ost_verdict access_action(struct ost_session *os, const char *action
 	return OST_DUNNO;
 }
 
+static enum ost_dns session_servers(struct ost_session *os, const char *domain, enum ost_servers kind, const char *const **names,
+				    struct ost_why *why)
+{
+	CHECK_MAGIC(os, MODULE_SESSION_MAGIC);
+	return check_servers(os->check, domain, kind == OST_SERVERS_OF_MAIL ? DNS_MX : DNS_NS, names, why);
+}
+
 static const struct mod_session_ops session_ops = {
 	.session_field = session_field,
 	.reply = set_reply,
 	.access_action = access_action,
+	.session_servers = session_servers,
 };
 
 void restrict_install_host(void)

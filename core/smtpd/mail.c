@@ -230,7 +230,7 @@ bool command_etrn(struct session *s, struct words *w)
 	bool ok = false;
 	if (!domain_valid(name, strlen(name)) && !domain_literal_valid(name, strlen(name))) {
 		reply(s, "501 Error: invalid parameter syntax");
-	} else if (!restrict_etrn(s)) {
+	} else if (!restrict_etrn(s, name)) {
 		reply_text(s, buf_str(&s->verdict.reply));
 	} else if (!s->server->flush_site || resolver_domain_class(s->server->resolver, a, name, &why) != CLASS_RELAY) {
 		log_warning("reject: ETRN %.100s... from %s", domain, s->peer.namaddr);

@@ -2,7 +2,6 @@
  * Running the restriction lists: the points of a session at which they run, and what a list's outcome means. */
 #include "smtpd/restrict.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -10,12 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
-#include "base/sanitize.h"
 #include "mail/dsn.h"
 #include "net/self.h"
 #include "smtpd/check.h"
-
-enum { REPLY_MAX = 500 };
 
 void verdict_free(struct verdict *v)
 {
@@ -23,78 +19,6 @@ void verdict_free(struct verdict *v)
 	buf_free(&v->if_permit.text);
 	buf_free(&v->if_reject.text);
 	v->if_permit.active = v->if_reject.active = false;
-}
-
-/* ---- outcomes ---- */
-
-/* "CODE DSN text", clean and of one line; soft_bounce makes 5xx 4xx. */
-__attribute__((format(printf, 5, 0)))
-static void compose(struct buf *out, const struct session *s, int code, const char *dsn, const char *fmt, va_list ap)
-{
-	char text[1000], fixed[DSN_SIZE];
-	vsnprintf(text, sizeof text, fmt, ap);
-	snprintf(fixed, sizeof fixed, "%s", dsn);
-	if (s->server->soft_bounce && code >= 500 && code != 521) {
-		code -= 100;
-		dsn_set_class(fixed, '4');
-	}
-	buf_reset(out);
-	buf_printf(out, "%d %s ", code, fixed);
-	sanitize(out, text, strlen(text), REPLY_MAX, SANITIZE_REPLY);
-}
-
-enum outcome check_reject(struct check *c, int code, const char *dsn, const char *fmt, ...)
-{
-	struct verdict *v = &c->s->verdict;
-	va_list ap;
-	va_start(ap, fmt);
-	compose(&v->reply, c->s, code, dsn, fmt, ap);
-	va_end(ap);
-	if (v->warn_depth) {
-		log_whatsup(c->s, "reject_warning", buf_str(&v->reply));
-		return OUTCOME_DUNNO;
-	}
-	if (v->if_reject.active && v->reply.data[0] == '5') {
-		buf_reset(&v->reply);
-		buf_puts(&v->reply, buf_str(&v->if_reject.text));
-	}
-	if (code == 421 || code == 521)
-		c->s->disconnect = true;
-	log_whatsup(c->s, "reject", buf_str(&v->reply));
-	return OUTCOME_REJECT;
-}
-
-enum outcome check_postpone(struct check *c, struct postponed *p, int code, const char *dsn, const char *fmt, ...)
-{
-	struct buf text = BUF_INIT;
-	va_list ap;
-	va_start(ap, fmt);
-	compose(&text, c->s, code, dsn, fmt, ap);
-	va_end(ap);
-	if (c->s->verdict.warn_depth) {
-		log_whatsup(c->s, "reject_warning", buf_str(&text));
-	} else if (!p->active) {
-		p->active = true;
-		buf_reset(&p->text);
-		buf_puts(&p->text, buf_str(&text));
-	}
-	buf_free(&text);
-	return OUTCOME_DUNNO;
-}
-
-const struct resolved *check_resolve_rcpt(struct check *c)
-{
-	if (!c->resolved) {
-		c->resolved = ARENA_NEW(c->arena, struct resolved);
-		const char *sender = c->s->tx ? c->s->tx->sender : NULL;
-		bool waits = !resolver_immediate(c->s->server->resolver);
-		if (waits)
-			pool_wait_begin();
-		resolver_resolve(c->s->server->resolver, c->arena, sender, c->rcpt, c->resolved);
-		if (waits)
-			pool_wait_end();
-	}
-	return c->resolved;
 }
 
 /* ---- steps ---- */
@@ -115,7 +39,7 @@ static enum outcome module_outcome(struct check *c, const struct step *step, con
 	case OST_DUNNO:
 		return OUTCOME_DUNNO;
 	case OST_PERMIT:
-		return OUTCOME_PERMIT;
+		return os->permitted ? OUTCOME_PERMIT : check_permit(c, step->name, c->kind, c->name);
 	case OST_REJECT:
 	case OST_DEFER:
 		return os->rejected ? OUTCOME_REJECT : check_reject(c, code, dsn, "<%s>: %s rejected: %s", c->name, c->kind, text);
@@ -130,21 +54,23 @@ static enum outcome module_outcome(struct check *c, const struct step *step, con
 	case OST_CHECK_FAILED:
 		break;
 	}
-	log_warning("restriction %s of module %s failed", step->name, "check");
-	return check_reject(c, 451, "4.3.5", "Server configuration problem");
+	if (!os->text[0])
+		log_warning("restriction %s failed", step->name);
+	return check_fail(c, 451, "4.3.5", "%s", os->text[0] ? os->text : "Server configuration problem");
 }
 
 static const enum ost_stage public_stages[STAGE_COUNT] = {
 	[STAGE_CLIENT] = OST_STAGE_CONNECT, [STAGE_HELO] = OST_STAGE_HELO,
 	[STAGE_SENDER] = OST_STAGE_MAIL,    [STAGE_RELAY] = OST_STAGE_RCPT,
 	[STAGE_RECIPIENT] = OST_STAGE_RCPT, [STAGE_DATA] = OST_STAGE_DATA,
-	[STAGE_END_OF_DATA] = OST_STAGE_END_OF_DATA,
+	[STAGE_END_OF_DATA] = OST_STAGE_END_OF_DATA, [STAGE_ETRN] = OST_STAGE_ETRN,
 };
 
 /* Calls a module's restriction. */
 static enum outcome run_module(struct check *c, const struct step *step)
 {
 	struct ost_session os = { .magic = MODULE_SESSION_MAGIC, .check = c };
+	c->source = step->arg;
 	pool_wait_begin();
 	void *state = restrict_module_state(c->s, step, &os);
 	mod_enter(step->instance, "run", mod_deadline(1));
@@ -155,35 +81,47 @@ static enum outcome run_module(struct check *c, const struct step *step)
 	return module_outcome(c, step, &os, got);
 }
 
+/* One step of a list. */
+static enum outcome run_step(struct check *c, const struct step *step)
+{
+	c->source = NULL;
+	if (step->core)
+		return step->core->run(c, step);
+	return step->class ? check_list(c, step->class) : run_module(c, step);
+}
+
 enum outcome check_list(struct check *c, const struct list *list)
 {
 	struct verdict *v = &c->s->verdict;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct step *step = &list->steps[i];
-		enum outcome out;
+		if (c->s->tx && c->s->tx->actions.discard)
+			break;
 		v->warn_depth += step->warn;
-		if (step->core)
-			out = step->core->run(c, step);
-		else if (step->class)
-			out = check_list(c, step->class);
-		else
-			out = run_module(c, step);
+		enum outcome out = run_step(c, step);
 		v->warn_depth -= step->warn;
 		if (out != OUTCOME_DUNNO)
 			return out;
+		if (v->if_permit.active && v->if_reject.active)
+			break; /* neither a yes nor a no could stand */
 	}
 	return OUTCOME_DUNNO;
 }
 
 /* ---- the points at which lists run ---- */
 
-/* Begins a run. */
-static struct check begin(struct session *s, struct arena *a)
+/* Begins a run. before: what the lists of earlier commands have put off; or NULL. */
+static struct check begin(struct session *s, struct arena *a, const char *before)
 {
 	struct verdict *v = &s->verdict;
 	buf_reset(&v->reply);
 	v->if_permit.active = v->if_reject.active = v->discard = v->replied = false;
 	v->warn_depth = v->depth = 0;
+	if (before) {
+		v->if_permit.active = true;
+		buf_reset(&v->if_permit.text);
+		buf_puts(&v->if_permit.text, before);
+	}
 	return (struct check){ .s = s, .r = s->server->restrictions, .arena = a };
 }
 
@@ -194,7 +132,6 @@ static enum outcome run(struct check *c, enum stage stage, const char *name, con
 	c->stage = stage;
 	c->name = name;
 	c->kind = kind;
-	c->s->verdict.if_reject.active = false; /* holds within its list */
 	return list->count ? check_list(c, list) : OUTCOME_DUNNO;
 }
 
@@ -204,54 +141,67 @@ static bool postponed(struct check *c)
 	struct verdict *v = &c->s->verdict;
 	if (!v->if_permit.active)
 		return false;
-	buf_reset(&v->reply);
-	buf_puts(&v->reply, buf_str(&v->if_permit.text));
-	log_whatsup(c->s, "reject", buf_str(&v->reply));
+	check_say(c, buf_str(&v->if_permit.text));
 	return true;
 }
 
 static enum outcome run_client(struct check *c)
 {
+	c->s->verdict.if_reject.active = false;
 	return run(c, STAGE_CLIENT, c->s->peer.namaddr, "Client host");
 }
 
 static enum outcome run_helo(struct check *c)
 {
+	c->s->verdict.if_reject.active = false;
 	return c->s->helo ? run(c, STAGE_HELO, c->s->helo, "Helo command") : OUTCOME_DUNNO;
 }
 
 static enum outcome run_sender(struct check *c)
 {
+	c->s->verdict.if_reject.active = false;
 	enum outcome out = run(c, STAGE_SENDER, c->s->tx->sender, "Sender address");
-	if (out != OUTCOME_REJECT && c->r->reject_unlisted_sender && !c->sender_listed_checked)
+	if (out != OUTCOME_REJECT && c->r->reject_unlisted_sender && !c->s->tx->actions.discard)
 		out = core_restriction_find("reject_unlisted_sender")->run(c, NULL);
 	return out;
 }
 
-/* With an arena of its own: before there is a transaction. */
-static bool alone(struct session *s, enum outcome (*runner)(struct check *))
+/* Runs a list at its own command (smtpd_delay_reject = no). What it has put off waits, in *put_off, for what is decided at
+ * RCPT or ETRN. */
+static bool early(struct session *s, struct arena *a, const char *before, enum outcome (*runner)(struct check *),
+		  struct arena *keep, const char **put_off)
 {
-	struct arena *a = arena_new();
-	struct check c = begin(s, a);
-	bool ok = runner(&c) != OUTCOME_REJECT && !postponed(&c);
-	arena_destroy(&a);
+	struct check c = begin(s, a, before);
+	bool ok = runner(&c) != OUTCOME_REJECT;
+	*put_off = s->verdict.if_permit.active ? arena_strdup(keep, buf_str(&s->verdict.if_permit.text)) : NULL;
 	return ok;
 }
 
 bool restrict_connect(struct session *s)
 {
-	return alone(s, run_client);
+	struct arena *a = arena_new();
+	bool ok = early(s, a, NULL, run_client, s->arena, &s->put_off_client);
+	arena_destroy(&a);
+	return ok;
 }
 
 bool restrict_helo(struct session *s)
 {
-	return alone(s, run_helo);
+	struct arena *a = arena_new();
+	bool ok = early(s, a, s->put_off_client, run_helo, s->arena, &s->put_off_helo);
+	arena_destroy(&a);
+	return ok;
+}
+
+/* What lists have put off before there was a sender. */
+static const char *put_off_by_client(const struct session *s)
+{
+	return s->put_off_client ? s->put_off_client : s->put_off_helo;
 }
 
 bool restrict_mail(struct session *s)
 {
-	struct check c = begin(s, s->tx->arena);
-	return run_sender(&c) != OUTCOME_REJECT && !postponed(&c);
+	return early(s, s->tx->arena, put_off_by_client(s), run_sender, s->tx->arena, &s->tx->put_off);
 }
 
 /* Relay and recipient lists, in the order that smtpd_relay_before_recipient_restrictions wants. */
@@ -262,10 +212,13 @@ static enum outcome run_recipient(struct check *c)
 		order[0] = STAGE_RECIPIENT;
 		order[1] = STAGE_RELAY;
 	}
+	c->s->verdict.if_reject.active = false;
 	for (int i = 0; i < 2; i++)
 		if (run(c, order[i], c->rcpt, "Recipient address") == OUTCOME_REJECT)
 			return OUTCOME_REJECT;
-	if (c->r->reject_unlisted_rcpt && !c->rcpt_listed_checked && !c->s->tx->actions.discard)
+	if (postponed(c))
+		return OUTCOME_REJECT;
+	if (c->r->reject_unlisted_rcpt && !c->s->tx->actions.discard)
 		return core_restriction_find("reject_unlisted_recipient")->run(c, NULL);
 	return OUTCOME_DUNNO;
 }
@@ -273,32 +226,34 @@ static enum outcome run_recipient(struct check *c)
 bool restrict_rcpt(struct session *s, const char *address)
 {
 	static enum outcome (*const delayed[])(struct check *) = { run_client, run_helo, run_sender };
-	struct check c = begin(s, s->tx->arena);
+	struct check c = begin(s, s->tx->arena, s->server->delay_reject ? NULL : s->tx->put_off);
 	c.rcpt = address;
-	if (s->tx->actions.discard)
-		return true;
+	if (strcasecmp(address, "postmaster") == 0)
+		return true; /* RFC 5321 4.5.1 */
 	for (size_t i = 0; s->server->delay_reject && i < sizeof delayed / sizeof *delayed; i++)
 		if (delayed[i](&c) == OUTCOME_REJECT)
 			return false;
-	return run_recipient(&c) != OUTCOME_REJECT && !postponed(&c);
+	return run_recipient(&c) != OUTCOME_REJECT;
+}
+
+/* The lists that judge the whole message. */
+static bool restrict_message(struct session *s, enum stage stage, const char *name, const char *kind)
+{
+	struct check c = begin(s, s->tx->arena, NULL);
+	c.rcpt = s->tx->rcpts == 1 ? s->tx->first_rcpt : NULL;
+	if (c.r->lists[stage].count == 0)
+		return true;
+	return run(&c, stage, name, kind) != OUTCOME_REJECT && !postponed(&c);
 }
 
 bool restrict_data(struct session *s)
 {
-	struct check c = begin(s, s->tx->arena);
-	c.rcpt = s->tx->rcpts == 1 ? s->tx->first_rcpt : NULL;
-	if (s->tx->actions.discard)
-		return true;
-	return run(&c, STAGE_DATA, "DATA", "Data command") != OUTCOME_REJECT && !postponed(&c);
+	return restrict_message(s, STAGE_DATA, "DATA", "Data command");
 }
 
 bool restrict_end_of_data(struct session *s)
 {
-	struct check c = begin(s, s->tx->arena);
-	c.rcpt = s->tx->rcpts == 1 ? s->tx->first_rcpt : NULL;
-	if (s->tx->actions.discard || c.r->lists[STAGE_END_OF_DATA].count == 0)
-		return true;
-	return run(&c, STAGE_END_OF_DATA, "END-OF-MESSAGE", "End-of-data") != OUTCOME_REJECT && !postponed(&c);
+	return restrict_message(s, STAGE_END_OF_DATA, "END-OF-MESSAGE", "End-of-data");
 }
 
 /* VRFY and ETRN with smtpd_delay_reject: what was put off is checked now. */
@@ -307,11 +262,14 @@ static bool run_delayed(struct check *c)
 	return !c->s->server->delay_reject || (run_client(c) != OUTCOME_REJECT && run_helo(c) != OUTCOME_REJECT);
 }
 
-bool restrict_etrn(struct session *s)
+bool restrict_etrn(struct session *s, const char *domain)
 {
 	struct arena *a = arena_new();
-	struct check c = begin(s, a);
-	bool ok = run_delayed(&c) && !postponed(&c);
+	struct check c = begin(s, a, s->server->delay_reject ? NULL : put_off_by_client(s));
+	c.etrn = domain;
+	bool ok = run_delayed(&c);
+	s->verdict.if_reject.active = false;
+	ok = ok && run(&c, STAGE_ETRN, domain, "Etrn command") != OUTCOME_REJECT && !postponed(&c);
 	arena_destroy(&a);
 	return ok;
 }
@@ -319,7 +277,7 @@ bool restrict_etrn(struct session *s)
 bool restrict_vrfy(struct session *s, const char *address)
 {
 	struct arena *a = arena_new();
-	struct check c = begin(s, a);
+	struct check c = begin(s, a, NULL);
 	c.rcpt = address;
 	bool ok = run_delayed(&c);
 	c.name = address;

@@ -17,7 +17,7 @@ bool restrict_mail(struct session *);
 bool restrict_rcpt(struct session *, const char *address);
 bool restrict_data(struct session *);
 bool restrict_end_of_data(struct session *);
-bool restrict_etrn(struct session *);
+bool restrict_etrn(struct session *, const char *domain);
 /* VRFY: is the address known? Relaying does not matter. */
 bool restrict_vrfy(struct session *, const char *address);
 

@@ -25,6 +25,7 @@ static const struct {
 	[STAGE_RECIPIENT] = { P_smtpd_recipient_restrictions, "smtpd_recipient_restrictions", "check_recipient_access" },
 	[STAGE_DATA] = { P_smtpd_data_restrictions, "smtpd_data_restrictions", NULL },
 	[STAGE_END_OF_DATA] = { P_smtpd_end_of_data_restrictions, "smtpd_end_of_data_restrictions", NULL },
+	[STAGE_ETRN] = { P_smtpd_etrn_restrictions, "smtpd_etrn_restrictions", "check_etrn_access" },
 };
 
 struct parser {
@@ -41,7 +42,7 @@ struct parser {
 /* A mistake that forbids a start. */
 static void __attribute__((format(printf, 2, 3))) complain(struct parser *p, const char *fmt, ...)
 {
-	char text[200];
+	char text[300];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
@@ -129,6 +130,7 @@ static size_t module_step(struct parser *p, struct step *step, const char *name,
 		}
 	}
 	step->name = what->name;
+	step->arg = what->args ? arena_strdup(p->r->arena, words[0]) : NULL;
 	step->ops = (const struct ost_check_ops *)provider->ops;
 	step->instance = open_module(p, provider);
 	if (!step->instance)
@@ -172,6 +174,20 @@ static size_t parse_step(struct parser *p, struct step *step, const char **words
 	return 1 + step->core->args;
 }
 
+/* What is right and yet not what its writer can have meant. next: the word behind it, or NULL. */
+static void advise(struct parser *p, const struct step *step, const char *next)
+{
+	const struct core_restriction *core = step->core;
+	if (!core || !p->findings)
+		return;
+	if (core->successor)
+		findings_add(p->findings, FINDING_WARNING, "%s: %s: restriction %s is deprecated. Use %s instead",
+			     cfg_where(p->view, p->list), p->list, core->name, core->successor);
+	if (core->final && next && !step->warn)
+		findings_add(p->findings, FINDING_WARNING, "%s: %s: restriction `%s' after `%s' is ignored",
+			     cfg_where(p->view, p->list), p->list, next, core->name);
+}
+
 /* A whole list. */
 static void parse_list(struct parser *p, struct list *list, const char *value)
 {
@@ -198,6 +214,7 @@ static void parse_list(struct parser *p, struct list *list, const char *value)
 		warn = false;
 		list->count++;
 		i += used;
+		advise(p, step, words[i]);
 	}
 }
 
@@ -247,6 +264,8 @@ static bool protects(const struct list *list, unsigned depth)
 {
 	for (size_t i = 0; i < list->count && depth < DEPTH_MAX; i++) {
 		const struct step *step = &list->steps[i];
+		if (step->core && step->core->final && !step->core->protects_relay)
+			return false; /* nothing behind a permit counts */
 		if (!step->warn && ((step->core && step->core->protects_relay) || (step->class && protects(step->class, depth + 1))))
 			return true;
 	}
@@ -267,6 +286,7 @@ static void read_params(struct restrictions *r, const struct cfg_view *v)
 	r->non_fqdn_code = (int)cfg_int(v, P_non_fqdn_reject_code);
 	r->invalid_hostname_code = (int)cfg_int(v, P_invalid_hostname_reject_code);
 	r->multi_bounce_code = (int)cfg_int(v, P_multi_recipient_bounce_reject_code);
+	r->plaintext_code = (int)cfg_int(v, P_plaintext_reject_code);
 	r->reject_unlisted_rcpt = cfg_bool(v, P_smtpd_reject_unlisted_recipient);
 	r->reject_unlisted_sender = cfg_bool(v, P_smtpd_reject_unlisted_sender);
 	r->relay_first = cfg_bool(v, P_smtpd_relay_before_recipient_restrictions);
@@ -284,6 +304,11 @@ struct restrictions *restrictions_open(const struct cfg_view *view, const struct
 	r->arena = arena_new();
 	r->dns = dns_new(cfg_str(view, P_ostler_resolver_file));
 	read_params(r, view);
+	r->logged_permits = matchlist_names(view, "smtpd_log_access_permit_actions",
+					    cfg_str(view, P_smtpd_log_access_permit_actions), NULL);
+	if (*cfg_str(view, P_permit_mx_backup_networks))
+		r->mx_backup_networks = matchlist_networks(view, "permit_mx_backup_networks",
+							   cfg_str(view, P_permit_mx_backup_networks), NULL);
 	parse_classes(&p);
 	for (int i = 0; i < STAGE_COUNT; i++) {
 		p.stage = (enum stage)i;
@@ -297,8 +322,9 @@ struct restrictions *restrictions_open(const struct cfg_view *view, const struct
 	}
 	p.list = "smtpd_relay_restrictions";
 	if (p.ok && !protects(&r->lists[STAGE_RELAY], 0) && !protects(&r->lists[STAGE_RECIPIENT], 0))
-		complain(&p, "with smtpd_recipient_restrictions, specify at least one working instance of: "
-			     "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit");
+		complain(&p, "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working "
+			     "instance of: reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit or "
+			     "check_relay_domains");
 	if (!p.ok)
 		restrictions_close(&r);
 	return r;
@@ -335,13 +361,10 @@ void restrictions_close(struct restrictions **rp)
 	*rp = NULL;
 }
 
-struct step *check_step_by_name(const struct restrictions *r, struct arena *a, const char *name)
+struct step check_step_by_name(const struct restrictions *r, const char *name)
 {
-	struct step *step = ARENA_NEW(a, struct step);
-	step->name = name;
-	step->class = restrict_class(r, name);
-	step->core = step->class ? NULL : core_restriction_find(name);
-	return step->class || (step->core && !step->core->args) ? step : NULL;
+	const struct list *class = restrict_class(r, name);
+	return (struct step){ .name = name, .class = class, .core = class ? NULL : core_restriction_find(name) };
 }
 
 /* ---- what modules keep for a session ---- */

@@ -66,6 +66,7 @@ struct transaction { /* from MAIL to the end of its message; lives in its own ar
 	size_t rcpts;           /* accepted */
 	const char *first_rcpt; /* of them */
 	struct actions actions;
+	const char *put_off; /* smtpd_delay_reject = no: what restrictions up to MAIL want said at RCPT, or NULL */
 	struct scanner scan;
 	struct cleanup *cleanup;
 	struct cleanup_info info;
@@ -101,6 +102,7 @@ struct session {
 	char *helo;            /* sanitized; NULL: none yet */
 	const char *where;     /* the last command, for the log */
 	const char *access_denied; /* smtpd_delay_reject = no: what the connect was told */
+	const char *put_off_client, *put_off_helo; /* the same: what their restrictions want said at RCPT, or NULL */
 	int64_t errors, junk, overshoot;
 	struct transaction *tx;
 	struct { unsigned ok, all; } counts[COMMAND_COUNT + 1]; /* by the command table; the last: unknown */

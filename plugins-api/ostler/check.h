@@ -33,6 +33,8 @@ enum ost_access_order {
 	OST_ACCESS_MAIL,    /* user@domain, domain and parents, user@; <> by smtpd_null_access_lookup_key */
 };
 
+enum ost_servers { OST_SERVERS_OF_MAIL = 1, OST_SERVERS_OF_NAMES }; /* MX records; NS records */
+
 struct ost_restriction {
 	const char *name;
 	unsigned args;     /* how many words follow it */

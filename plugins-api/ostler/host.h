@@ -179,6 +179,12 @@ struct ost_host {
 	 * what was stored. So whoever got them all may say that the message ends here, and who got -1 must not: what was sent of
 	 * it until then may be damaged. */
 	int64_t (*content_wire)(struct ost_delivery *, uint64_t at, const char **p);
+
+	/* ---- checks: servers of a domain (since 1.4) -------------------------------------------------------------------- */
+	/* Their host names as the DNS has them, ending with NULL, valid until run() returns. A domain without mail exchangers is
+	 * its own; one without name servers has those of its parent. May wait. */
+	enum ost_dns (*session_servers)(struct ost_session *, const char *domain, enum ost_servers, const char *const **names,
+					struct ost_why *);
 };
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A name server for tests, on a UDP and TCP port of 127.0.0.1, that answers from a table and can misbehave by name."""
+"""A name server for tests, on a UDP and TCP port of a loopback address, that answers from a table and can misbehave by name."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 NXDOMAIN, SERVFAIL = 3, 2
 
 
@@ -123,13 +123,13 @@ class TcpServer(socketserver.ThreadingTCPServer):
 class Dns:
     """with Dns(zone) as dns: dns.port. It can be stopped and started again on the same port."""
 
-    def __init__(self, zone):
-        self.zone, self.port, self.servers = zone, 0, []
+    def __init__(self, zone, address="127.0.0.1", port=0):
+        self.zone, self.address, self.port, self.servers = zone, address, port, []
 
     def start(self):
-        tcp = TcpServer(("127.0.0.1", self.port), Tcp)
+        tcp = TcpServer((self.address, self.port), Tcp)
         self.port = tcp.server_address[1]
-        self.servers = [tcp, UdpServer(("127.0.0.1", self.port), Udp)]
+        self.servers = [tcp, UdpServer((self.address, self.port), Udp)]
         for server in self.servers:
             server.zone = self.zone
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -143,7 +143,7 @@ class Dns:
 
     def resolv_conf(self, path):
         """Writes a resolv.conf file that names this server."""
-        path.write_text(f"nameserver 127.0.0.1@{self.port}\n")
+        path.write_text(f"nameserver {self.address}{'' if self.port == 53 else f'@{self.port}'}\n")
         path.chmod(0o644)
         return path
 

@@ -16,6 +16,8 @@
 
 struct ost_session {
 	const char *client_name, *client_address, *helo_name, *sender, *recipient;
+	const char *reverse_client_name, *client, *etrn_domain, *sasl_username, *routed;
+	const char *const *servers; /* of whatever is asked for; NULL: none are known */
 	char told[600]; /* "action|kind|object" of the last action; "" none */
 };
 
@@ -25,7 +27,9 @@ static const char *session_field(const struct ost_session *s, const char *name)
 		const char *name, *value;
 	} fields[] = {
 		{ "client_name", s->client_name }, { "client_address", s->client_address }, { "helo_name", s->helo_name },
-		{ "sender", s->sender },	   { "recipient", s->recipient },
+		{ "sender", s->sender },	   { "recipient", s->recipient },	{ "client", s->client },
+		{ "reverse_client_name", s->reverse_client_name }, { "etrn_domain", s->etrn_domain },
+		{ "sasl_username", s->sasl_username }, { "recipient_routed", s->routed },
 	};
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		if (strcmp(fields[i].name, name) == 0)
@@ -36,17 +40,26 @@ static const char *session_field(const struct ost_session *s, const char *name)
 
 static void reply(struct ost_session *s, int code, const char *dsn, const char *text)
 {
-	(void)s;
-	fail_msg("reply %d %s %s", code, dsn, text);
+	snprintf(s->told, sizeof s->told, "%d %s %s", code, dsn, text);
 }
 
 static enum ost_verdict access_action(struct ost_session *s, const char *action, const char *kind, const char *object)
 {
 	snprintf(s->told, sizeof s->told, "%s|%s|%s", action, kind, object);
-	return OST_REJECT;
+	return strcmp(action, "ok") == 0 ? OST_PERMIT : OST_REJECT;
 }
 
-static const struct mod_session_ops session_ops = { session_field, reply, access_action };
+static enum ost_dns session_servers(struct ost_session *s, const char *domain, enum ost_servers kind, const char *const **names,
+				    struct ost_why *why)
+{
+	(void)domain;
+	(void)kind;
+	(void)why;
+	*names = s->servers;
+	return s->servers ? OST_DNS_OK : OST_DNS_NOTFOUND;
+}
+
+static const struct mod_session_ops session_ops = { session_field, reply, access_action, session_servers };
 static struct fixture fix;
 static struct mod_instance *in;
 
@@ -81,13 +94,14 @@ static void expect(const char *restriction, const char *table, struct ost_sessio
 	mod_enter(in, "run", CLOCK_NEVER);
 	enum ost_verdict v = ops->run(mod_self(in), NULL, prepared, OST_STAGE_RCPT, &s);
 	mod_leave(in);
-	assert_int_equal(v, told ? OST_REJECT : OST_DUNNO);
+	bool error = told && strncmp(told, "451 4.3.5 Server configuration error", 36) == 0 && !told[36];
+	assert_int_equal(v, error ? OST_CHECK_FAILED : told ? OST_REJECT : OST_DUNNO);
 	assert_string_equal(s.told, told ? told : "");
 	ops->unprepare(mod_self(in), prepared);
 }
 
 static const struct ost_session usual = {
-	.client_name = "mail.example.org", .client_address = "192.0.2.1", .helo_name = "helo.example.net",
+	.client_name = "mail.example.org", .client = "mail.example.org[192.0.2.1]", .client_address = "192.0.2.1", .helo_name = "helo.example.net",
 	.sender = "user+ext@example.com", .recipient = "someone@sub.example.edu",
 };
 
@@ -100,7 +114,8 @@ static void clients_are_searched_by_name_then_by_address(void **state)
 	expect("check_client_access", "inline:{192.0.2=N}", usual, "N|Client host|mail.example.org[192.0.2.1]");
 	expect("check_client_access", "inline:{192.0.2.2=N}", usual, NULL);
 	struct ost_session nameless = usual;
-	nameless.client_name = NULL;
+	nameless.client_name = "unknown";
+	nameless.client = "unknown[192.0.2.1]";
 	expect("check_client_access", "inline:{192.0.2.1=B}", nameless, "B|Client host|unknown[192.0.2.1]");
 }
 
@@ -129,6 +144,58 @@ static void addresses_are_searched_as_mail_addresses(void **state)
 	expect("check_sender_access", "inline:{<>=N}", null, "N|Sender address|");
 }
 
+static void other_names_and_words(void **state)
+{
+	(void)state;
+	struct ost_session s = usual;
+	expect("check_reverse_client_hostname_access", "static:R", s, NULL);
+	s.reverse_client_name = "ptr.example.org";
+	s.etrn_domain = "etrn.example.org";
+	s.sasl_username = "joe";
+	expect("check_reverse_client_hostname_access", "inline:{example.org=R}", s, "R|Unverified Client host|ptr.example.org");
+	expect("check_reverse_client_hostname_access", "inline:{192.0.2=R}", s, "R|Unverified Client host|ptr.example.org");
+	expect("check_etrn_access", "inline:{example.org=E}", s, "E|Etrn command|etrn.example.org");
+	expect("check_sasl_access", "inline:{joe=S}", s, "S|SASL login name|joe");
+	expect("check_sasl_access", "inline:{jo=S}", s, NULL);
+}
+
+/* Numeric "names" need no name server. */
+static void servers_are_searched_by_name_and_address(void **state)
+{
+	(void)state;
+	static const char *const servers[] = { "192.0.2.7", "192.0.2.8", NULL };
+	struct ost_session s = usual;
+	expect("check_sender_mx_access", "static:M", s, NULL); /* the domain is not known */
+	s.servers = servers;
+	expect("check_sender_mx_access", "inline:{192.0.2.8=M}", s, "M|Sender address|user+ext@example.com");
+	expect("check_helo_ns_access", "inline:{192.0=N}", s, "N|Helo command|helo.example.net");
+	expect("check_recipient_a_access", "inline:{sub.example.edu=N}", s, NULL);
+	s.sender = "joe@[192.0.2.9]";
+	expect("check_sender_mx_access", "inline:{192.0.2.9=L}", s, "L|Sender address|joe@[192.0.2.9]");
+	expect("check_sender_ns_access", "static:L", s, NULL);
+	expect("check_sender_a_access", "static:L", s, "L|Sender address|joe@[192.0.2.9]");
+	s.sender = "joe@[IPv6:2001:db8::1]";
+	expect("check_sender_mx_access", "inline:{{2001:db8=L}}", s, "L|Sender address|joe@[IPv6:2001:db8::1]");
+	s.sender = "joe@[";
+	expect("check_sender_mx_access", "static:L", s, NULL);
+	s.client_name = "unknown";
+	expect("check_client_a_access", "static:L", s, NULL);
+}
+
+/* What the client chooses itself opens no door. */
+static void a_yes_is_not_for_everybody(void **state)
+{
+	(void)state;
+	static const char *const servers[] = { "192.0.2.7", NULL };
+	const char *error = "451 4.3.5 Server configuration error";
+	struct ost_session s = usual;
+	s.servers = servers;
+	s.reverse_client_name = "ptr.example.org";
+	expect("check_reverse_client_hostname_access", "static:ok", s, error);
+	expect("check_helo_mx_access", "static:ok", s, error);
+	expect("check_sender_ns_access", "static:ok", s, error);
+}
+
 static void a_table_that_fails_is_told_to_the_client(void **state)
 {
 	(void)state;
@@ -154,6 +221,9 @@ int main(void)
 		cmocka_unit_test(clients_are_searched_by_name_then_by_address),
 		cmocka_unit_test(helo_names_are_searched_as_names),
 		cmocka_unit_test(addresses_are_searched_as_mail_addresses),
+		cmocka_unit_test(other_names_and_words),
+		cmocka_unit_test(servers_are_searched_by_name_and_address),
+		cmocka_unit_test(a_yes_is_not_for_everybody),
 		cmocka_unit_test(a_table_that_fails_is_told_to_the_client),
 		cmocka_unit_test(an_argument_is_needed),
 	};
