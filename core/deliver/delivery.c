@@ -13,7 +13,7 @@
 #include "module/module.h"
 
 _Static_assert(OST_MSG_8BITMIME == MSG_8BITMIME && OST_MSG_SMTPUTF8 == MSG_SMTPUTF8 &&
-		       OST_MSG_REQUIRETLS == MSG_REQUIRETLS,
+		       OST_MSG_REQUIRETLS == MSG_REQUIRETLS && OST_MSG_PROBE == MSG_VERIFY,
 	       "the module's flags are the spool's");
 
 /* ---- parsing ----------------------------------------------------------------------------------------------------- */
@@ -138,7 +138,7 @@ static bool fill_in(struct delivery *d)
 	const struct spool_envelope *e = d->stored.env;
 	if (e->serial != d->serial)
 		return false;
-	d->pub.flags = e->flags & (OST_MSG_8BITMIME | OST_MSG_SMTPUTF8 | OST_MSG_REQUIRETLS);
+	d->pub.flags = e->flags & (OST_MSG_8BITMIME | OST_MSG_SMTPUTF8 | OST_MSG_REQUIRETLS | OST_MSG_PROBE);
 	d->pub.sender = e->sender ? e->sender : "";
 	d->pub.envid = e->envid;
 	d->pub.ret = e->ret;
@@ -265,9 +265,13 @@ void delivery_run(struct delivery *d)
 		return;
 	round_add(&round, d);
 	d->pub.instance = mod_handle(a->module);
-	mod_enter(a->module, "deliver", d->pub.deadline);
-	a->ops->deliver(mod_self(a->module), &d->pub);
-	mod_leave(a->module);
+	if (d->pub.flags & OST_MSG_PROBE && !(a->ops->ops.flags & OST_TRANSPORT_PROBES)) {
+		report_rest(d, OST_SENT, "2.0.0", arena_printf(d->arena, "delivers to transport %s", a->transport));
+	} else {
+		mod_enter(a->module, "deliver", d->pub.deadline);
+		a->ops->deliver(mod_self(a->module), &d->pub);
+		mod_leave(a->module);
+	}
 	while (round.open) {
 		d = round.open;
 		close_up(d);

@@ -14,11 +14,11 @@ enum { TEXT_MAX = 800, DSN_SIZE = 12, BODY_MAX = IPC_BODY_MAX - 8192 };
 
 static const struct {
 	char class; /* of the DSN code */
-	const char *fallback, *word;
+	const char *fallback, *word, *probe_word;
 } statuses[] = {
-	[OST_SENT] = { '2', "2.0.0", "sent" },
-	[OST_DEFERRED] = { '4', "4.0.0", "deferred" },
-	[OST_BOUNCED] = { '5', "5.0.0", "bounced" },
+	[OST_SENT] = { '2', "2.0.0", "sent", "deliverable" },
+	[OST_DEFERRED] = { '4', "4.0.0", "deferred", "undeliverable" },
+	[OST_BOUNCED] = { '5', "5.0.0", "bounced", "undeliverable" },
 };
 
 /* One line of the arena, cleaned; NULL stays NULL. prefix goes in front. */
@@ -130,7 +130,7 @@ void report_log(const struct delivery *d)
 		if (o->uses > 1)
 			buf_printf(&line, ", conn_use=%u", o->uses);
 		log_info("%s, %s, dsn=%s, status=%s (%s)", buf_str(&line), buf_str(&delays), o->dsn,
-			 statuses[o->status].word, o->text);
+			 d->pub.flags & OST_MSG_PROBE ? statuses[o->status].probe_word : statuses[o->status].word, o->text);
 	}
 	buf_free(&delays);
 	buf_free(&line);

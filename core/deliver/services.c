@@ -64,9 +64,33 @@ static struct ost_user_request *widen(struct arena *a, const struct ost_user_req
 	return wide;
 }
 
+/* Is the request about an address probe? Then there is nothing to be done. */
+static bool only_asks(const struct delivery *d, const struct ost_user_request *r)
+{
+	bool other = r->size > offsetof(struct ost_user_request, delivery) && r->delivery;
+	return (other ? r->delivery->flags : d->pub.flags) & OST_MSG_PROBE;
+}
+
+static const struct ost_user_request *request_at(const struct ost_user_request *r, size_t i)
+{
+	return (const struct ost_user_request *)(const void *)((const char *)r + i * r->size);
+}
+
 static void serve_as_user(struct ost_delivery *pub, const struct ost_user_request *r, struct ost_user_done *done, size_t n)
 {
 	struct delivery *d = delivery_of(pub);
+	bool probes = false;
+	for (size_t i = 0; i < n; i++)
+		probes = probes || only_asks(d, request_at(r, i));
+	for (size_t i = 0; probes && n > 1 && i < n; i++) /* seldom: one by one */
+		serve_as_user(pub, request_at(r, i), &done[i], 1);
+	if (probes && n == 1) {
+		done->status = OST_SENT;
+		snprintf(done->dsn, sizeof done->dsn, "2.0.0");
+		snprintf(done->text, sizeof done->text, "delivers to mailbox");
+	}
+	if (probes)
+		return;
 	if (d->agent->users && n > 0)
 		userjobs_run(d->agent->users, d, r->size < sizeof *r ? widen(d->arena, r, n) : r, done, n);
 	for (size_t i = 0; !d->agent->users && i < n; i++)
@@ -75,7 +99,8 @@ static void serve_as_user(struct ost_delivery *pub, const struct ost_user_reques
 
 static bool serve_forward(struct ost_delivery *pub, const struct ost_forward *f, char queue_id[24], struct ost_why *why)
 {
-	return forward_message(delivery_of(pub), f, queue_id, why);
+	queue_id[0] = '\0';
+	return pub->flags & OST_MSG_PROBE || forward_message(delivery_of(pub), f, queue_id, why);
 }
 
 static struct ost_delivery *serve_next(struct ost_delivery *pub)

@@ -13,6 +13,8 @@ enum ipc_type {
 	/* qmgr <-> resolve: several groups a message, answers in any order */
 	M_RESOLVE = 10,      /* F_ASK groups { F_ID, F_ADDRESS, F_SENDER, F_KIND (enum resolve_ask) } */
 	M_RESOLVED,          /* F_ANSWER groups { F_ID, F_VERDICT, F_TRANSPORT, F_NEXTHOP, F_ADDRESS, F_DSN, F_REASON } */
+	M_VERIFIED,          /* qmgr -> resolve: F_RESULT groups { F_ADDRESS, F_STATUS (enum rcpt_status), F_REASON } of address
+	                        probes; no answer */
 
 	/* agent <-> qmgr */
 	M_AGENT_HELLO = 20,  /* first: F_SERVICE, F_LIMIT (deliveries at once), F_FLIGHT groups { F_SERIAL, F_RCPT … }; with F_COUNT
@@ -63,7 +65,7 @@ enum ipc_field {
 	F_FIELD_FIRST_FREE = 200,
 };
 
-enum resolve_ask { ASK_ROUTE = 0, ASK_EXPAND }; /* EXPAND: the answer has F_ADDRESS … by virtual_alias_maps */
+enum resolve_ask { ASK_ROUTE = 0, ASK_EXPAND, ASK_PROBE }; /* EXPAND: the answer has F_ADDRESS … by virtual_alias_maps */
 enum resolve_verdict { RESOLVE_OK = 0, RESOLVE_DEFER, RESOLVE_BOUNCE }; /* the latter two with F_DSN and F_REASON */
 enum table_status { TABLE_FOUND = 1, TABLE_NOTFOUND, TABLE_TEMPFAIL, TABLE_BAD, TABLE_DENIED };
 enum notice_kind { NOTICE_FAILURE = 1, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_DOUBLE }; /* RFC 3464; DOUBLE: to postmaster */

@@ -42,6 +42,8 @@ static void write_ask(struct qmgr *q, const struct message *m, const struct rcpt
 	tlv_put_u64(&c->body, F_ID, r->ask);
 	tlv_put_str(&c->body, F_ADDRESS, asked_address(m, r));
 	tlv_put_str(&c->body, F_SENDER, m->sender);
+	if (m->flags & MSG_VERIFY)
+		tlv_put_u64(&c->body, F_KIND, ASK_PROBE);
 	tlv_close(&c->body, mark);
 	if (c->body.len > BODY_SOFT_MAX)
 		send_body(q);

@@ -10,6 +10,7 @@
 #include "qmgr/backoff.h"
 #include "qmgr/message.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/verify.h"
 
 /* What the window's recipients add up to. */
 struct sum {
@@ -122,13 +123,13 @@ static void save(struct qmgr *q, struct message *m, enum message_stage stage, st
 /* ---- the steps ----------------------------------------------------------------------------------------------- */
 
 /* All recipients are done: the message leaves the spool. */
-static void leave(struct qmgr *q, struct message *m, const struct sum *s)
+static void leave(struct qmgr *q, struct message *m, bool unsaved)
 {
 	struct entry *e = m->entry;
 	log_info("%s: removed", m->queue_id);
 	message_destroy(q, &m);
 	entry_unlink(q, e);
-	if (s->owed + s->unsaved > 0) {
+	if (unsaved) {
 		e->asked++;
 		keeper_delete(q->keeper, e->serial, &q->delete_answer);
 	} else {
@@ -159,7 +160,7 @@ static void after_notices(struct qmgr *q, struct message *m)
 {
 	struct sum s = add_up(m);
 	if (s.deferred == 0 && s.untouched == 0 && !m->more && !m->later)
-		leave(q, m, &s);
+		leave(q, m, s.owed + s.unsaved > 0);
 	else
 		put_back(q, m);
 }
@@ -177,6 +178,11 @@ void settle(struct qmgr *q, struct message *m)
 	assert(m->stage == STAGE_DELIVERING && m->open == 0);
 	expire(q, m);
 	struct sum s = add_up(m);
+	if (m->flags & MSG_VERIFY && s.untouched == 0) {
+		verify_tell(q, m);
+		leave(q, m, true);
+		return;
+	}
 	if (s.unsaved > 0) {
 		struct keeper_change change = { 0 };
 		save(q, m, STAGE_SAVING, &change, backoff_next_try(&q->settings, m->arrival, clock_utc()));

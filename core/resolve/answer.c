@@ -77,7 +77,8 @@ bool resolve_answer(const struct resolver *resolver, struct arena *a, const void
 		if (ask.kind == ASK_EXPAND) {
 			put_expansion(&out, resolver, a, &ask);
 		} else {
-			resolver_resolve(resolver, a, ask.sender, ask.address, &answer);
+			(ask.kind == ASK_PROBE ? resolver_resolve_probe : resolver_resolve)(resolver, a, ask.sender,
+											    ask.address, &answer);
 			put_answer(&out, ask.id, &answer);
 		}
 		if (out.len > BODY_SOFT_MAX) {

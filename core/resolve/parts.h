@@ -24,6 +24,7 @@ struct resolver { /* constant after resolver_open() */
 		show_table, propagate;
 	bool transport_parents; /* example.com in transport_maps stands for its subdomains too */
 	bool immediate;
+	struct resolver *probes; /* for address probes; NULL: they go where mail goes */
 };
 
 /* ---- rewrite.c: the form of an address ----------------------------------------------------------------------- */

@@ -87,13 +87,24 @@ static bool list_names(const struct cfg_view *view, const char *list, const char
 	return answer;
 }
 
-static void read_texts(struct resolver *r, const struct cfg_view *view)
+/* Parameters that say where mail goes. */
+struct route_names {
+	const char *local_transport, *virtual_transport, *relay_transport, *default_transport, *relayhost, *transport_maps,
+		*sender_relayhost, *sender_transport;
+};
+#define ROUTE_NAMES(prefix)                                                                                          \
+	{ prefix "local_transport", prefix "virtual_transport", prefix "relay_transport", prefix "default_transport", \
+	  prefix "relayhost", prefix "transport_maps", prefix "sender_dependent_relayhost_maps",                     \
+	  prefix "sender_dependent_default_transport_maps" }
+static const struct route_names mail_names = ROUTE_NAMES(""), probe_names = ROUTE_NAMES("address_verify_");
+
+static void read_texts(struct resolver *r, const struct cfg_view *view, const struct route_names *names)
 {
-	r->local_transport = cfg_str(view, P_local_transport);
-	r->virtual_transport = cfg_str(view, P_virtual_transport);
-	r->relay_transport = cfg_str(view, P_relay_transport);
-	r->default_transport = cfg_str(view, P_default_transport);
-	r->relayhost = cfg_str(view, P_relayhost);
+	r->local_transport = text_of(view, names->local_transport);
+	r->virtual_transport = text_of(view, names->virtual_transport);
+	r->relay_transport = text_of(view, names->relay_transport);
+	r->default_transport = text_of(view, names->default_transport);
+	r->relayhost = text_of(view, names->relayhost);
 	r->myorigin = cfg_str(view, P_myorigin);
 	r->mydomain = cfg_str(view, P_mydomain);
 	r->delimiter = cfg_str(view, P_recipient_delimiter);
@@ -112,7 +123,7 @@ static void read_texts(struct resolver *r, const struct cfg_view *view)
 	r->show_table = cfg_bool(view, P_show_user_unknown_table_name);
 }
 
-struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
+static struct resolver *open_with(const struct cfg_view *view, const struct route_names *names, struct ost_why *why)
 {
 	struct resolver *r = MEM_NEW(struct resolver);
 	if (why)
@@ -120,14 +131,14 @@ struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
 	r->magic = RESOLVER_MAGIC;
 	r->view = view;
 	r->self = self_new(view);
-	read_texts(r, view);
+	read_texts(r, view, names);
 	r->mydestination = open_list(view, "mydestination", why);
 	r->virtual_alias_domains = open_list(view, "virtual_alias_domains", why);
 	r->virtual_mailbox_domains = open_list(view, "virtual_mailbox_domains", why);
 	r->relay_domains = open_list(view, "relay_domains", why);
-	r->transport_maps = open_maps(view, "transport_maps", why);
-	r->sender_relayhost = open_maps(view, "sender_dependent_relayhost_maps", why);
-	r->sender_transport = open_maps(view, "sender_dependent_default_transport_maps", why);
+	r->transport_maps = open_maps(view, names->transport_maps, why);
+	r->sender_relayhost = open_maps(view, names->sender_relayhost, why);
+	r->sender_transport = open_maps(view, names->sender_transport, why);
 	r->relocated = open_maps(view, "relocated_maps", why);
 	r->canonical = open_maps(view, "canonical_maps", why);
 	r->recipient_canonical = open_maps(view, "recipient_canonical_maps", why);
@@ -140,12 +151,26 @@ struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
 	return r;
 }
 
+struct resolver *resolver_open(const struct cfg_view *view, struct ost_why *why)
+{
+	return open_with(view, &mail_names, why);
+}
+
+void resolver_add_probes(struct resolver *r, struct ost_why *why)
+{
+	struct ost_why one = { .text = "" };
+	r->probes = open_with(r->view, &probe_names, &one);
+	r->immediate = r->immediate && r->probes->immediate;
+	keep_why(why, &one);
+}
+
 void resolver_close(struct resolver **rp)
 {
 	struct resolver *r = *rp;
 	if (!r)
 		return;
 	CHECK_MAGIC(r, RESOLVER_MAGIC);
+	resolver_close(&r->probes);
 	self_destroy(&r->self);
 	r->magic = 0;
 	free(r);
@@ -308,4 +333,10 @@ void resolver_resolve(const struct resolver *r, struct arena *a, const char *sen
 		.recipient = f.address,
 		.routed = f.routed,
 	};
+}
+
+void resolver_resolve_probe(const struct resolver *r, struct arena *a, const char *sender, const char *address,
+			    struct resolved *out)
+{
+	resolver_resolve(r->probes ? r->probes : r, a, sender, address, out);
 }

@@ -40,6 +40,8 @@ struct resolved {
 /* Opens the tables that the view's parameters name (before the seal). Never NULL: a table that cannot be
  * opened answers "try again later"; *why (may be NULL) tells what is wrong, "" when all is well. */
 struct resolver *resolver_open(const struct cfg_view *, struct ost_why *why);
+/* The same for address probes: with the parameters address_verify_transport_maps and its kin in the place of transport_maps … */
+void resolver_add_probes(struct resolver *, struct ost_why *why);
 void resolver_close(struct resolver **);
 bool resolver_immediate(const struct resolver *); /* no lookup waits for another host or process */
 
@@ -47,6 +49,9 @@ bool resolver_immediate(const struct resolver *); /* no lookup waits for another
  * sender-dependent tables; NULL: none of them is asked (smtpd's checks of a sender address). */
 void resolver_resolve(const struct resolver *, struct arena *, const char *sender, const char *address,
 		      struct resolved *);
+/* The same for an address probe. Without resolver_add_probes() it goes where mail goes. */
+void resolver_resolve_probe(const struct resolver *, struct arena *, const char *sender, const char *address,
+			    struct resolved *);
 
 /* Does the resolved address name somebody, as far as the tables of its class say (local_recipient_maps,
  * virtual_mailbox_maps, relay_recipient_maps, canonical and virtual alias maps)? Classes without tables

@@ -12,6 +12,8 @@
 #include "ipc/desk.h"
 #include "module/pools.h"
 #include "resolve/answer.h"
+#include "resolve/verify.h"
+#include "spool/message.h"
 
 enum { CLIENTS_MAX = 16, THREADS_MAX = 32, SHARE = 8 /* questions that one thread takes at a time */ };
 
@@ -21,18 +23,23 @@ struct process {
 	struct arena *arena;
 	struct desk *desk; /* NULL: everything is answered inline */
 	struct client *clients[CLIENTS_MAX];
+	int64_t clean_at, clean_every; /* of the cache of verified addresses, clock_mono() */
 	bool stop, retired;
 };
 
 static struct resolver *the_resolver; /* from prepare() to the end of the process */
+
+static struct verify_cache verified;   /* the same */
 
 static bool prepare(struct worker *w, struct ost_why *why)
 {
 	struct ost_why complaint = { .text = "" };
 	(void)why;
 	the_resolver = resolver_open(worker_view(w), &complaint);
+	resolver_add_probes(the_resolver, &complaint);
 	if (complaint.text[0])
 		log_warning("%s", complaint.text); /* its lookups answer "try again later" */
+	verify_open(&verified, worker_view(w), &complaint); /* who needs it has said so */
 	return true;
 }
 
@@ -79,6 +86,40 @@ static bool has_clients(const struct process *p)
 	return false;
 }
 
+/* What became of one recipient of an address probe. */
+static void take_result(struct arena *a, const struct tlv *group)
+{
+	struct tlv_reader r = tlv_read(group->data, group->len);
+	struct tlv f;
+	const char *address = NULL, *reason = "";
+	uint64_t status = RCPT_DEFERRED;
+	while (tlv_next(&r, &f)) {
+		if (f.type == F_ADDRESS)
+			address = arena_strndup(a, f.data, f.len);
+		else if (f.type == F_REASON)
+			reason = arena_strndup(a, f.data, f.len);
+		else if (f.type == F_STATUS)
+			tlv_u64(&f, &status);
+	}
+	if (address && verified.cache)
+		verify_note_result(&verified, a, address,
+				   status == RCPT_DEFERRED ? VERIFIED_DEFERRED
+				   : status == RCPT_FAILED ? VERIFIED_BOUNCED
+							   : VERIFIED_OK,
+				   reason, clock_utc() / CLOCK_SECOND);
+}
+
+static void take_results(struct process *p, const void *body, size_t len)
+{
+	struct tlv_reader r = tlv_read(body, len);
+	struct tlv f;
+	while (tlv_next(&r, &f)) {
+		arena_reset(p->arena);
+		if (f.type == F_RESULT)
+			take_result(p->arena, &f);
+	}
+}
+
 /* What has come over a link; false: it is dead. */
 static bool serve_client(struct process *p, struct client *c)
 {
@@ -92,6 +133,8 @@ static bool serve_client(struct process *p, struct client *c)
 		case IPC_GOT:
 			break;
 		}
+		if (m.type == M_VERIFIED)
+			take_results(p, m.body, m.len);
 		if (m.type != M_RESOLVE)
 			continue;
 		if (p->desk)
@@ -109,7 +152,14 @@ static void turn(struct process *p)
 		fds[i + 1] =
 			(struct pollfd){ .fd = p->clients[i] ? ipc_link_fd(client_link(p->clients[i])) : -1,
 					 .events = POLLIN };
-	if (poll(fds, CLIENTS_MAX + 1, clock_poll_ms(mod_pools_tidy())) <= 0)
+	int64_t until = mod_pools_tidy();
+	if (p->clean_every && p->clean_at < until)
+		until = p->clean_at;
+	if (p->clean_every && clock_mono() >= p->clean_at) {
+		verify_clean(&verified, p->arena);
+		p->clean_at = clock_mono() + p->clean_every;
+	}
+	if (poll(fds, CLIENTS_MAX + 1, clock_poll_ms(until)) <= 0)
 		return;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (fds[i + 1].revents && !serve_client(p, p->clients[i]))
@@ -124,6 +174,8 @@ static int serve(struct worker *w)
 	const struct desk_work work = { .answer = answer, .share = share, .ctx = the_resolver };
 	if (!resolver_immediate(p.resolver))
 		p.desk = desk_new(&work, THREADS_MAX);
+	p.clean_every = verified.cache ? cfg_time(worker_view(w), P_address_verify_cache_cleanup_interval) : 0;
+	p.clean_at = clock_mono() + p.clean_every;
 	worker_ready(w);
 	while (!p.stop && (!p.retired || has_clients(&p)))
 		turn(&p);
@@ -131,6 +183,7 @@ static int serve(struct worker *w)
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		client_release(&p.clients[i]);
 	arena_destroy(&p.arena);
+	verify_close(&verified);
 	resolver_close(&the_resolver);
 	return 0;
 }

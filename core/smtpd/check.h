@@ -111,8 +111,8 @@ enum outcome check_unlisted(struct check *, const char *address, const struct re
 enum outcome check_non_fqdn(struct check *, const char *address, const char *kind);
 enum outcome check_unknown_domain(struct check *, const char *address, const struct resolved *, const char *kind);
 
-/* ---- restrict_mx.c ---- */
-core_restriction_fn check_mx_backup;
+/* ---- restrict_mx.c, restrict_verify.c ---- */
+core_restriction_fn check_mx_backup, check_verified_sender, check_verified_recipient;
 
 /* ---- restrict_dns.c: waits for name servers ---- */
 enum name_known { NAME_KNOWN, NAME_UNKNOWN, NAME_UNSURE, NAME_NULL_MX, NAME_GARBLED };

@@ -113,5 +113,6 @@ const struct core_restriction restrictions_recipient[] = {
 	{ .name = "reject_unauth_destination", .run = r_reject_unauth_destination, .protects_relay = true },
 	{ .name = "reject_unknown_recipient_domain", .run = r_reject_unknown_recipient_domain },
 	{ .name = "reject_unlisted_recipient", .run = r_reject_unlisted_recipient },
+	{ .name = "reject_unverified_recipient", .run = check_verified_recipient },
 	{ .name = NULL },
 };

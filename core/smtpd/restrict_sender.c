@@ -36,5 +36,6 @@ const struct core_restriction restrictions_sender[] = {
 	{ .name = "reject_unknown_address", .run = r_reject_unknown_sender_domain, .successor = "reject_unknown_sender_domain" },
 	{ .name = "reject_unknown_sender_domain", .run = r_reject_unknown_sender_domain },
 	{ .name = "reject_unlisted_sender", .run = r_reject_unlisted_sender },
+	{ .name = "reject_unverified_sender", .run = check_verified_sender },
 	{ .name = NULL },
 };

@@ -17,6 +17,7 @@
 #include "process/counters.h"
 #include "process/roles.h"
 #include "process/hints.h"
+#include "resolve/verify.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/spare.h"
@@ -74,6 +75,14 @@ static int64_t session_limit(const struct cfg_view *v)
 	return limit && limit < most ? limit : most;
 }
 
+/* The cache of verified addresses; who needs it is told when it is asked. */
+static void open_verified(struct server *srv, const struct cfg_view *view)
+{
+	struct ost_why why = { "" };
+	srv->verified = MEM_NEW(struct verify_cache);
+	verify_open(srv->verified, view, &why);
+}
+
 static bool prepare(struct worker *w, struct ost_why *why)
 {
 	struct smtpd_process *p = &process;
@@ -86,6 +95,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 		return false;
 	p->hints = hints_new(w);
 	p->server->writer = spool_writer_open(p->server->spool, hints_send, p->hints, why);
+	open_verified(p->server, worker_view(w));
 	p->server->session_limit = session_limit(worker_view(w));
 	p->server->client_begin = client_begin;
 	p->server->client_end = client_end;

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "net/self.h"
 #include "smtpd/command.h"
+#include "resolve/verify.h"
 #include "smtpd/restrict.h"
 
 /* Limits that may depend on stress. */
@@ -153,6 +154,9 @@ void server_close(struct server **sp)
 		return;
 	CHECK_MAGIC(srv, SERVER_MAGIC);
 	restrictions_close(&srv->restrictions);
+	if (srv->verified)
+		verify_close(srv->verified);
+	free(srv->verified);
 	cleaner_close(&srv->cleaner);
 	resolver_close(&srv->resolver);
 	peer_cache_destroy(&srv->peers);

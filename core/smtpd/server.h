@@ -19,6 +19,7 @@
 struct restrictions;
 struct self;
 struct peer_cache;
+struct verify_cache;
 
 enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
 
@@ -61,6 +62,7 @@ struct server {
 	/* Set by the worker. */
 	struct waiter *waiter;
 	struct pool *pool;                  /* may be NULL (tests) */
+	struct verify_cache *verified;      /* NULL: addresses cannot be verified */
 	struct spool *spool;
 	struct spool_writer *writer;
 	int64_t session_limit;

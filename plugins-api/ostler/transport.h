@@ -19,6 +19,10 @@ struct ost_delivery_rcpt {
 #define OST_MSG_8BITMIME   0x1u
 #define OST_MSG_SMTPUTF8   0x2u
 #define OST_MSG_REQUIRETLS 0x4u
+/* An address probe (since 1.4): everything is done but the delivery, and reported as if it had been. host->as_user() and
+ * host->forward() do nothing for it, and say that it was done; what a transport does by itself it must leave out. Only seen by
+ * modules with OST_TRANSPORT_PROBES. */
+#define OST_MSG_PROBE      0x40u
 
 /* One message for one destination. All members are the core's and constant for the module. */
 struct ost_delivery {
@@ -143,6 +147,8 @@ struct ost_transport_ops {
 #define OST_TRANSPORT_SERIAL_DESTINATION 0x1u /* ops.flags: one delivery at a time to one nexthop is the default */
 #define OST_TRANSPORT_TOGETHER           0x2u /* ops.flags: deliver() takes along what waits (host->next), and does it in one go:
 					       * let some wait (since 1.1) */
+#define OST_TRANSPORT_PROBES             0x8u /* ops.flags: deliver() looks at OST_MSG_PROBE, or acts through the host alone. Without it,
+					       * whom a probe asks for is taken to be there (since 1.4) */
 #define OST_TRANSPORT_WIRE               0x4u /* ops.flags: user_write() looks at message_form (since 1.3) */
 
 #endif

@@ -33,7 +33,7 @@ static void discard_deliver(void *self, struct ost_delivery *d)
 }
 
 static const struct ost_transport_ops discard_ops = {
-	.ops = { .size = sizeof discard_ops, .open = discard_open, .close = discard_close },
+	.ops = { .size = sizeof discard_ops, .flags = OST_TRANSPORT_PROBES, .open = discard_open, .close = discard_close },
 	.deliver = discard_deliver,
 };
 

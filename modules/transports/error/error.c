@@ -57,7 +57,7 @@ static void error_deliver(void *self, struct ost_delivery *d)
 }
 
 static const struct ost_transport_ops error_ops = {
-	.ops = { .size = sizeof error_ops, .open = error_open, .close = error_close },
+	.ops = { .size = sizeof error_ops, .flags = OST_TRANSPORT_PROBES, .open = error_open, .close = error_close },
 	.deliver = error_deliver,
 };
 

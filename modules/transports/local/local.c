@@ -247,7 +247,7 @@ static const struct ost_transport_ops local_ops = {
 	.ops = { .size = sizeof local_ops,
 		 .params = params,
 		 .config_size = sizeof(struct local_config),
-		 .flags = OST_TRANSPORT_WIRE,
+		 .flags = OST_TRANSPORT_WIRE | OST_TRANSPORT_PROBES,
 		 .open = local_open,
 		 .close = local_close },
 	.deliver = local_deliver,

@@ -133,7 +133,7 @@ static void idle(void *self)
 }
 
 static const struct ost_transport_ops smtp_ops = {
-	.ops = { .size = sizeof smtp_ops,
+	.ops = { .size = sizeof smtp_ops, .flags = OST_TRANSPORT_PROBES,
 		 .params = params,
 		 .config_size = sizeof(struct smtp_config),
 		 .config_check = smtp_config_check,

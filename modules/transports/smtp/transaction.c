@@ -31,6 +31,7 @@ struct talk { /* one transaction */
 	bool as_it_is;      /* the message is stored as it goes out, and that is its size */
 	struct text out;    /* commands to be written */
 	uint32_t ahead;     /* so many commands went out with the message before */
+	bool probe;         /* nothing is sent behind the recipients */
 	bool mail_refused;  /* nothing that follows counts */
 	bool answered;      /* the server has said something in this transaction */
 	bool go_ahead;      /* 354 */
@@ -134,6 +135,12 @@ static enum step step_of(const struct talk *t, uint32_t at)
 	return at == 0 ? STEP_RSET : at == 1 ? STEP_MAIL : at < t->n + 2 ? STEP_RCPT : STEP_DATA;
 }
 
+/* Behind the last command of the envelope. */
+static uint32_t envelope_end(const struct talk *t)
+{
+	return t->n + (t->probe ? 2 : 3);
+}
+
 static void put_command(struct talk *t, uint32_t at)
 {
 	switch (step_of(t, at)) {
@@ -175,6 +182,9 @@ static void take_reply(struct talk *t, uint32_t at)
 		t->accepted += good && !t->mail_refused;
 		if (!good && !t->mail_refused)
 			outcome_said(t->j, t->s, t->list[at - 2], &t->reply, steps[STEP_RCPT].command);
+		else if (good && t->probe)
+			outcome_set(t->j, t->s, t->list[at - 2], &(struct outcome_text){ .status = OST_SENT, .dsn = t->reply.dsn,
+											 .text = t->reply.text, .reply = &t->reply });
 		break;
 	default:
 		t->go_ahead = t->reply.code == 354;
@@ -190,7 +200,7 @@ static uint32_t put_group(struct talk *t, uint32_t from)
 	t->out.len = 0;
 	do
 		put_command(t, at++);
-	while (at < t->n + 3 && t->s->can & CAN_PIPELINING && t->out.len < GROUP_BYTES);
+	while (at < envelope_end(t) && t->s->can & CAN_PIPELINING && t->out.len < GROUP_BYTES);
 	return at - from;
 }
 
@@ -210,7 +220,7 @@ static enum reply_state send_group(struct talk *t, uint32_t at, uint32_t *group)
 static enum reply_state say_envelope(struct talk *t)
 {
 	uint32_t at = t->s->dirty && t->ahead == 0 ? 0 : 1;
-	while (at < t->n + 3 && t->s->good && !t->mail_refused && !(step_of(t, at) == STEP_DATA && t->accepted == 0)) {
+	while (at < envelope_end(t) && t->s->good && !t->mail_refused && !(step_of(t, at) == STEP_DATA && t->accepted == 0)) {
 		uint32_t group;
 		enum reply_state state = send_group(t, at, &group);
 		for (; state == REPLY_OK && t->s->good && group > 0; group--, at++) {
@@ -237,7 +247,7 @@ static struct talk *talk_new(struct job *j, struct session *s, struct job *began
 	uint32_t *list = calloc(j->d->nrcpts, sizeof *list);
 	if (!t || !list)
 		abort();
-	*t = (struct talk){ .j = j, .began = began, .s = s, .list = list, .out = text_take(s), .body = text_take(s) };
+	*t = (struct talk){ .j = j, .began = began, .s = s, .probe = j->d->flags & OST_MSG_PROBE, .list = list, .out = text_take(s), .body = text_take(s) };
 	for (uint32_t i = 0; i < j->d->nrcpts; i++)
 		if (j->rcpts[i].state == RCPT_LEFT) {
 			j->rcpts[i].accepted = false;

@@ -240,7 +240,7 @@ static const struct ost_transport_ops virtual_ops = {
 	.ops = { .size = sizeof virtual_ops,
 		 .params = params,
 		 .config_size = sizeof(struct virtual_config),
-		 .flags = OST_TRANSPORT_TOGETHER | OST_TRANSPORT_WIRE,
+		 .flags = OST_TRANSPORT_TOGETHER | OST_TRANSPORT_WIRE | OST_TRANSPORT_PROBES,
 		 .open = virtual_open,
 		 .close = virtual_close },
 	.deliver = virtual_deliver,
