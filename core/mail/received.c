@@ -29,7 +29,8 @@ void received_smtp(struct buf *out, const struct received *r)
 	const char *v6 = strchr(r->address, ':') ? "IPv6:" : "";
 	mail_date(date, r->when);
 	buf_reserve(out, 512);
-	buf_printf(out, "Received: from %s (%s [%s%s])\n", r->helo ? r->helo : r->name, r->name, v6, r->address);
+	buf_printf(out, "Received: from %s (%s [%s%s])%s%s\n", r->helo ? r->helo : r->name, r->name, v6, r->address,
+		   r->tls ? "\n\t" : "", r->tls ? r->tls : "");
 	if (r->login)
 		add_login(out, r->login);
 	buf_printf(out, "\tby %s (%s) with %s id %s", r->by, r->mail_name, r->protocol, r->queue_id);

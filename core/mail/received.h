@@ -12,7 +12,8 @@ struct received {
 	const char *name, *address; /* of the client: "unknown", "192.0.2.1" or "IPv6:…" form as for the log */
 	const char *by;        /* myhostname */
 	const char *mail_name;
-	const char *protocol;  /* SMTP, ESMTP */
+	const char *protocol;  /* SMTP, ESMTP, ESMTPS */
+	const char *tls;       /* lines behind the first, without the last line end; NULL: none */
 	const char *login;     /* of the client; NULL: not said */
 	const char *queue_id;
 	const char *recipient; /* internal form, when there is exactly one; else NULL */

@@ -76,7 +76,7 @@ static void local_end(const struct session *s, char address[INET6_ADDRSTRLEN], c
 	const struct sockaddr_in *in = (const void *)&ss;
 	const struct sockaddr_in6 *in6 = (const void *)&ss;
 	address[0] = port[0] = '\0';
-	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
+	if (getsockname(s->channel.fd, (struct sockaddr *)&ss, &len) < 0)
 		return;
 	if (ss.ss_family == AF_INET) {
 		inet_ntop(AF_INET, &in->sin_addr, address, INET6_ADDRSTRLEN);

@@ -13,6 +13,7 @@
 
 enum {
 	MUST_BE_LAST = 1, /* of a pipelined group: RFC 2920 3.1 */
+	BEFORE_TLS = 4,   /* may come in clear where TLS is demanded */
 	JUNK = 2,         /* counts against smtpd_junk_command_limit */
 };
 
@@ -28,12 +29,13 @@ struct command {
 	unsigned flags;
 };
 static const struct command commands[] = {
-	{ "HELO", "helo", cmd_helo, MUST_BE_LAST | JUNK }, { "EHLO", "ehlo", cmd_ehlo, MUST_BE_LAST | JUNK },
+	{ "HELO", "helo", cmd_helo, MUST_BE_LAST | JUNK | BEFORE_TLS }, { "EHLO", "ehlo", cmd_ehlo, MUST_BE_LAST | JUNK | BEFORE_TLS },
+	{ "STARTTLS", "starttls", cmd_starttls, BEFORE_TLS },
 	{ "AUTH", "auth", cmd_auth, 0 },
 	{ "MAIL", "mail", cmd_mail, 0 },                   { "RCPT", "rcpt", cmd_rcpt, 0 },
 	{ "DATA", "data", cmd_data, MUST_BE_LAST },        { "RSET", "rset", cmd_rset, JUNK },
-	{ "NOOP", "noop", cmd_noop, MUST_BE_LAST | JUNK }, { "VRFY", "vrfy", cmd_vrfy, MUST_BE_LAST | JUNK },
-	{ "ETRN", "etrn", cmd_etrn, JUNK },                { "QUIT", "quit", cmd_quit, 0 },
+	{ "NOOP", "noop", cmd_noop, MUST_BE_LAST | JUNK | BEFORE_TLS }, { "VRFY", "vrfy", cmd_vrfy, MUST_BE_LAST | JUNK },
+	{ "ETRN", "etrn", cmd_etrn, JUNK },                { "QUIT", "quit", cmd_quit, BEFORE_TLS },
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 _Static_assert((int)NCOMMANDS <= (int)COMMAND_COUNT, "the session counts each command");
@@ -136,9 +138,14 @@ static void known_command(struct session *s, size_t number, struct words *w, boo
 		s->errors++;
 		return;
 	}
+	if (s->server->tls_level == TLS_LEVEL_ENCRYPT && !session_encrypted(s) && !(c->flags & BEFORE_TLS)) {
+		reply(s, "530 5.7.0 Must issue a STARTTLS command first");
+		s->errors++;
+		return;
+	}
 	if (!c->run(s, w))
 		s->errors++;
-	else if (s->mode != MODE_DATA && !auth_under_way(s))
+	else if (s->mode != MODE_DATA && s->mode != MODE_HANDSHAKE && !auth_under_way(s)) /* those count at their end */
 		s->counts[number].ok++;
 	if (c->flags & JUNK && s->junk++ > server_limits(s->server)->junk_limit)
 		s->errors++;
@@ -195,6 +202,11 @@ void command_data_done(struct session *s)
 void command_auth_done(struct session *s)
 {
 	count_ok(s, cmd_auth);
+}
+
+void command_starttls_done(struct session *s)
+{
+	count_ok(s, cmd_starttls);
 }
 
 void command_counts(const struct session *s, struct buf *b)

@@ -29,11 +29,13 @@ bool cmd_mail(struct session *, struct words *);
 bool cmd_rcpt(struct session *, struct words *);
 bool cmd_data(struct session *, struct words *);
 bool cmd_auth(struct session *, struct words *);
+bool cmd_starttls(struct session *, struct words *);
 bool command_verify(struct session *, struct words *);
 bool command_etrn(struct session *, struct words *);
 
 void command_data_done(struct session *); /* a DATA command has led to a stored message */
 void command_auth_done(struct session *); /* an AUTH command to a login */
+void command_starttls_done(struct session *); /* its handshake is over */
 
 unsigned command_ehlo_bit(const char *word); /* EHLO_*; 0: not one of ours */
 

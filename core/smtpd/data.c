@@ -26,7 +26,7 @@ static void own_headers(struct session *s)
 	struct buf b = BUF_INIT;
 	struct received r = { .helo = s->helo, .name = s->peer.name, .address = s->peer.address,
 			      .by = s->server->myhostname, .mail_name = s->server->mail_name,
-			      .protocol = s->protocol != PROTO_ESMTP ? "SMTP" : auth_in_header(s) ? "ESMTPA" : "ESMTP",
+			      .protocol = session_with_protocol(s), .tls = session_tls_header(s),
 			      .login = auth_in_header(s) ? auth_user(s) : NULL, .queue_id = tx->queue_id,
 			      .recipient = tx->rcpts == 1 ? tx->first_rcpt : NULL, .when = tx->arrival };
 	if (tx->actions.prepend.len)

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "net/tls.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
 
@@ -10,10 +11,25 @@
 static bool early_talker(struct session *s)
 {
 	char seen[LOG_ESCAPED_SHOWN], clean[LOG_ESCAPED_ROOM];
-	ssize_t n = recv(s->fd, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(s->channel.fd, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return false;
 	log_info("improper command pipelining after CONNECT from %s: %s", s->peer.namaddr, log_escaped(clean, seen, (size_t)n));
+	return true;
+}
+
+/* In wrapper mode the handshake comes before any word of ours. */
+static bool wants_handshake(struct session *s)
+{
+	if (!s->server->tls_wrapper || session_encrypted(s))
+		return false;
+	if (!tls_server_usable(s->server->tls)) {
+		log_warning("Wrapper-mode request dropped from %s for service %s. TLS context initialization failed. For details "
+			    "see earlier warnings in your logs.", s->peer.namaddr, cfg_service_name(s->server->view));
+		session_finish(s);
+		return true;
+	}
+	session_begin_tls(s);
 	return true;
 }
 
@@ -22,8 +38,13 @@ void command_greet(struct session *s)
 	const struct server *srv = s->server;
 	int64_t now;
 	s->mode = MODE_COMMAND;
-	peer_lookup_name(s);
-	log_info("connect from %s", s->peer.namaddr);
+	if (!s->greeted) {
+		s->greeted = true;
+		peer_lookup_name(s);
+		log_info("connect from %s", s->peer.namaddr);
+		if (wants_handshake(s))
+			return;
+	}
 	if (srv->session_limit && atomic_load(&srv->sessions) > srv->session_limit) {
 		log_warning("session limit reached: %lld", (long long)srv->session_limit);
 		reply(s, "421 4.3.2 %s All server ports are busy", srv->myhostname);
@@ -41,7 +62,7 @@ void command_greet(struct session *s)
 			return;
 		}
 	}
-	if (srv->forbid_pipelining && early_talker(s)) {
+	if (srv->forbid_pipelining && !session_encrypted(s) && early_talker(s)) {
 		reply(s, "554 5.5.0 Error: SMTP protocol synchronization");
 		session_finish(s);
 		return;

@@ -31,6 +31,12 @@ static bool announce_etrn(const struct session *s, struct buf *out)
 	return s->server->flush_site != NULL;
 }
 
+static bool announce_starttls(const struct session *s, struct buf *out)
+{
+	(void)out;
+	return s->server->tls_level != TLS_LEVEL_NONE && !session_encrypted(s);
+}
+
 static bool announce_auth(const struct session *s, struct buf *out)
 {
 	return auth_announce(s, " ", out);
@@ -45,6 +51,7 @@ static const struct {
 	{ "SIZE", EHLO_SIZE, announce_size },
 	{ "VRFY", EHLO_VRFY, announce_vrfy },
 	{ "ETRN", EHLO_ETRN, announce_etrn },
+	{ "STARTTLS", EHLO_STARTTLS, announce_starttls },
 	{ "AUTH", EHLO_AUTH, announce_auth },
 	{ "AUTH=", EHLO_AUTH, auth_announce_old },
 	{ "ENHANCEDSTATUSCODES", EHLO_ENHANCEDSTATUSCODES, NULL },

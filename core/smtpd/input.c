@@ -3,8 +3,32 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#include "base/mem.h"
+
+static pthread_key_t room_key;
+static pthread_once_t room_once = PTHREAD_ONCE_INIT;
+
+static void make_room_key(void)
+{
+	int error = pthread_key_create(&room_key, free);
+	assert(error == 0);
+}
+
+char *input_room(void)
+{
+	(void)pthread_once(&room_once, make_room_key);
+	char *room = pthread_getspecific(room_key);
+	if (!room) {
+		room = mem_alloc(INPUT_ROOM);
+		int error = pthread_setspecific(room_key, room);
+		assert(error == 0);
+	}
+	return room;
+}
 
 enum { READ_MIN = 4096 }; /* a read asks for as much at least */
 
@@ -54,14 +78,11 @@ static size_t make_room(struct input *in, size_t size)
 	return in->data == in->room ? size - left : READ_MIN;
 }
 
-enum input_got input_read(struct input *in, int fd, size_t room, size_t *n)
+enum input_got input_read(struct input *in, struct channel *c, size_t room, size_t *n)
 {
 	assert(in->room && room <= INPUT_ROOM);
 	size_t want = make_room(in, room);
-	ssize_t got;
-	do
-		got = recv(fd, in->data + in->len, want, MSG_DONTWAIT);
-	while (got < 0 && errno == EINTR);
+	ssize_t got = channel_read(c, in->data + in->len, want);
 	in->drained = got >= 0 ? (size_t)got < want : errno == EAGAIN;
 	if (got <= 0)
 		return got < 0 && errno == EAGAIN ? INPUT_NONE_YET : INPUT_END;

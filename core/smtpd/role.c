@@ -21,6 +21,7 @@
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/spare.h"
+#include "smtpd/starttls.h"
 
 enum { ACCEPT_BURST = 16, DEFAULT_THREADS = 100, RESERVED_FDS = 100, RETIRE_SECONDS = 60, STOP_SECONDS = 10 };
 
@@ -30,6 +31,7 @@ struct listener {
 };
 
 static struct smtpd_process { /* from prepare() to the end of the process */
+	struct worker *worker;
 	struct server *server;
 	struct hints *hints;
 	struct spare *spare;
@@ -75,9 +77,16 @@ static int64_t session_limit(const struct cfg_view *v)
 	return limit && limit < most ? limit : most;
 }
 
+/* Keys and certificates: those that root alone may read come from the master. */
+static int open_key(void *ctx, const char *path, struct ost_why *why)
+{
+	return worker_open_file(ctx, path, why);
+}
+
 static bool prepare(struct worker *w, struct ost_why *why)
 {
 	struct smtpd_process *p = &process;
+	p->worker = w;
 	restrict_install_host();
 	p->server = server_open(worker_view(w), worker_config(w), NULL, why);
 	if (!p->server)
@@ -85,6 +94,7 @@ static bool prepare(struct worker *w, struct ost_why *why)
 	p->server->spool = worker_spool(w, why);
 	if (!p->server->spool)
 		return false;
+	starttls_open(p->server, open_key, w);
 	p->hints = hints_new(w);
 	p->server->writer = spool_writer_open(p->server->spool, hints_send, p->hints, why);
 	p->server->session_limit = session_limit(worker_view(w));
@@ -141,6 +151,8 @@ static void on_event(void *ctx, enum worker_event event, const char *detail, int
 	struct smtpd_process *p = ctx;
 	(void)detail;
 	(void)fd;
+	if (event == WORKER_FILES)
+		starttls_renew(p->server, open_key, p->worker);
 	pthread_mutex_lock(&p->lock);
 	p->stop = p->stop || event == WORKER_STOP;
 	p->hurry = p->hurry || (p->retire && event == WORKER_RETIRE);
@@ -270,7 +282,7 @@ static int serve(struct worker *w)
 	return 0;
 }
 
-/* The restriction lists and the SASL back end of every smtpd line. */
+/* The restriction lists, the SASL back end and the keys of every smtpd line. */
 static void check(const struct config *config, struct findings *findings)
 {
 	const struct service *const *lines;
@@ -283,6 +295,7 @@ static void check(const struct config *config, struct findings *findings)
 		auth_check(lines[i]->view, findings);
 		struct restrictions *r = restrictions_open(lines[i]->view, config, findings, &why);
 		restrictions_close(&r);
+		starttls_check(lines[i]->view, findings);
 	}
 }
 

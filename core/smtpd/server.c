@@ -10,9 +10,11 @@
 #include "base/magic.h"
 #include "base/mem.h"
 #include "net/self.h"
+#include "net/tls.h"
 #include "smtpd/auth.h"
 #include "smtpd/command.h"
 #include "smtpd/restrict.h"
+#include "smtpd/starttls.h"
 
 /* Limits that may depend on stress. */
 static struct limits stress_limits(const struct cfg_view *v)
@@ -146,7 +148,7 @@ struct server *server_open(const struct cfg_view *v, const struct config *config
 	srv->sender_logins = maps_open(v, cfg_str(v, P_smtpd_sender_login_maps), &trouble);
 	tell("smtpd_sender_login_maps", &trouble);
 	srv->restrictions = restrictions_open(v, config, findings, why);
-	if (!srv->restrictions)
+	if (!srv->restrictions || !starttls_read(srv, v, why))
 		server_close(&srv);
 	return srv;
 }
@@ -159,6 +161,7 @@ void server_close(struct server **sp)
 	CHECK_MAGIC(srv, SERVER_MAGIC);
 	restrictions_close(&srv->restrictions);
 	auth_close(&srv->auth);
+	tls_server_destroy(&srv->tls);
 	cleaner_close(&srv->cleaner);
 	resolver_close(&srv->resolver);
 	peer_cache_destroy(&srv->peers);

@@ -20,17 +20,20 @@ struct restrictions;
 struct self;
 struct peer_cache;
 struct auth;
+struct tls_server;
 
 enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
+
+enum tls_level { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
 
 /* EHLO keywords, as bits: what smtpd_discard_ehlo_keywords may take away. */
 enum {
 	EHLO_PIPELINING = 0x1, EHLO_SIZE = 0x2, EHLO_VRFY = 0x4, EHLO_ETRN = 0x8, EHLO_ENHANCEDSTATUSCODES = 0x10,
-	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_AUTH = 0x8000,
+	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_STARTTLS = 0x4000, EHLO_AUTH = 0x8000,
 };
 
 struct limits { /* those that depend on stress: [0] in peace, [1] under it */
-	int64_t timeout, junk_limit, hard_error_limit;
+	int64_t timeout, starttls_timeout, junk_limit, hard_error_limit;
 	bool per_request; /* the timeout holds for a whole request */
 };
 
@@ -61,7 +64,11 @@ struct server {
 	struct auth *auth;                  /* NULL: no AUTH */
 	struct peer_cache *peers;
 	int64_t client_connections;         /* smtpd_client_connection_count_limit, 0: none */
+	enum tls_level tls_level;
+	bool tls_wrapper, tls_header;
+	int64_t tls_loglevel;
 	/* Set by the worker. */
+	struct tls_server *tls;             /* NULL: no TLS; its keys may be of no use */
 	struct waiter *waiter;
 	struct pool *pool;                  /* may be NULL (tests) */
 	struct spool *spool;

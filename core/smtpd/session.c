@@ -24,7 +24,7 @@ struct session *session_new(struct server *srv, int fd, const struct sockaddr *f
 	struct session *s = MEM_NEW(struct session);
 	s->magic = SESSION_MAGIC;
 	s->server = srv;
-	s->fd = fd;
+	s->channel.fd = fd;
 	s->mode = MODE_CONNECT;
 	s->arena = arena_new();
 	s->where = "CONNECT";
@@ -73,7 +73,7 @@ void session_destroy(struct session **sp)
 		srv->client_end(srv->client_ctx, s->peer.address);
 	if (srv->waiter)
 		waiter_remove_closing(srv->waiter, &s->wait);
-	close(s->fd);
+	channel_close(&s->channel);
 	free(s->helo);
 	input_free(&s->in);
 	buf_free(&s->out);
@@ -121,11 +121,9 @@ static enum io flush(struct session *s)
 {
 	size_t sent = 0;
 	/* The answer to QUIT leaves together with the end of the connection, unless unread input would cut both off. */
-	int more = s->mode == MODE_CLOSING && s->quit && s->in.drained && input_unread(&s->in) == 0 ? MSG_MORE : 0;
+	bool more = s->mode == MODE_CLOSING && s->quit && s->in.drained && input_unread(&s->in) == 0;
 	while (sent < s->out.len) {
-		ssize_t n = send(s->fd, s->out.data + sent, s->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT | more);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = channel_write(&s->channel, s->out.data + sent, s->out.len - sent, more);
 		if (n < 0 && errno != EAGAIN)
 			return IO_LOST;
 		if (n < 0) {
@@ -144,7 +142,7 @@ static enum io fill(struct session *s)
 	size_t n, room = s->mode == MODE_DATA && s->tx->scan.bytes >= LARGE ? INPUT_ROOM : INPUT_USUAL;
 	if (s->in.drained)
 		return IO_WAIT;
-	switch (input_read(&s->in, s->fd, room, &n)) {
+	switch (input_read(&s->in, &s->channel, room, &n)) {
 	case INPUT_NONE_YET:
 		return IO_WAIT;
 	case INPUT_END:
@@ -172,7 +170,17 @@ static void park(struct session *s, enum wait_for want, int64_t deadline)
 /* For the client's next words. */
 static void park_to_read(struct session *s)
 {
-	park(s, s->in.drained ? WAIT_READ | WAIT_NEWS : WAIT_READ, s->deadline);
+	enum wait_for want = channel_wait(&s->channel, WAIT_READ);
+	park(s, s->in.drained && want == WAIT_READ ? WAIT_READ | WAIT_NEWS : want, s->deadline);
+}
+
+static void lost(struct session *s)
+{
+	char text[64];
+	bool after_message = s->mode == MODE_COMMAND && strcmp(s->where, "END-OF-MESSAGE") == 0; /* as good as a QUIT */
+	if (s->mode != MODE_CLOSING && s->mode != MODE_LINGER && !after_message)
+		log_info("lost connection after %s from %s", after(s, text), s->peer.namaddr);
+	end(s);
 }
 
 /* The client did not answer in time. */
@@ -183,20 +191,16 @@ static void timed_out(struct session *s)
 		end(s);
 		return;
 	}
+	if (s->mode == MODE_HANDSHAKE && s->out.len == 0) {
+		log_info("SSL_accept error from %s: %s", s->peer.namaddr, strerror(ETIMEDOUT));
+		lost(s);
+		return;
+	}
 	log_info("timeout after %s from %s", after(s, text), s->peer.namaddr);
 	if (s->out.len == 0) {
 		reply(s, "421 4.4.2 %s Error: timeout exceeded", s->server->myhostname);
 		(void)flush(s);
 	}
-	end(s);
-}
-
-static void lost(struct session *s)
-{
-	char text[64];
-	bool after_message = s->mode == MODE_COMMAND && strcmp(s->where, "END-OF-MESSAGE") == 0; /* as good as a QUIT */
-	if (s->mode != MODE_CLOSING && s->mode != MODE_LINGER && !after_message)
-		log_info("lost connection after %s from %s", after(s, text), s->peer.namaddr);
 	end(s);
 }
 
@@ -231,7 +235,7 @@ static bool told_to_leave(struct session *s)
 /* The last reply is sent. Input that is not read would make the system cut the connection before the client has seen it. */
 static void close_or_linger(struct session *s)
 {
-	if (!s->linger || shutdown(s->fd, SHUT_WR) < 0) {
+	if (!s->linger || shutdown(s->channel.fd, SHUT_WR) < 0) {
 		end(s);
 		return;
 	}
@@ -247,6 +251,8 @@ static bool step(struct session *s, bool *gone)
 	switch (s->mode) {
 	case MODE_CONNECT:
 		command_greet(s);
+		if (s->mode == MODE_HANDSHAKE)
+			return true;
 		after_step(s);
 		session_renew_deadline(s);
 		return true;
@@ -254,7 +260,8 @@ static bool step(struct session *s, bool *gone)
 		if (!line_run(s))
 			return false;
 		after_step(s);
-		session_renew_deadline(s);
+		if (s->mode != MODE_HANDSHAKE)
+			session_renew_deadline(s);
 		return true;
 	case MODE_DATA:
 		if (!data_eat(s))
@@ -266,6 +273,7 @@ static bool step(struct session *s, bool *gone)
 	case MODE_LINGER:
 		s->in.at = s->in.len;
 		break;
+	case MODE_HANDSHAKE:
 	case MODE_COMMIT:
 	case MODE_CLOSING:
 		break;
@@ -278,7 +286,7 @@ static bool sent_all(struct session *s)
 {
 	switch (flush(s)) {
 	case IO_WAIT:
-		park(s, WAIT_WRITE, s->deadline);
+		park(s, channel_wait(&s->channel, WAIT_WRITE), s->deadline);
 		return false;
 	case IO_LOST:
 		lost(s);
@@ -286,6 +294,24 @@ static bool sent_all(struct session *s)
 	case IO_DONE:
 		break;
 	}
+	return true;
+}
+
+/* The handshake, which is not talked across: nothing is queued. Answers true when the session goes on at once. */
+static bool shake_hands(struct session *s)
+{
+	switch (session_handshake(s)) {
+	case HANDSHAKE_WAITS:
+		park(s, channel_wait(&s->channel, WAIT_READ), s->deadline);
+		return false;
+	case HANDSHAKE_FAILED:
+		lost(s);
+		return false;
+	case HANDSHAKE_OVER:
+		break;
+	}
+	s->in.drained = false; /* in the room of the same loan: what came with the handshake is TLS's */
+	session_renew_deadline(s);
 	return true;
 }
 
@@ -299,6 +325,8 @@ static bool wait_for_client(struct session *s, bool read)
 		close_or_linger(s);
 		return false;
 	}
+	if (s->mode == MODE_HANDSHAKE)
+		return shake_hands(s);
 	switch (read ? fill(s) : IO_WAIT) {
 	case IO_WAIT:
 		if (read && told_to_leave(s))
@@ -319,7 +347,7 @@ void session_resume(struct session *s)
 	s->mode = MODE_COMMAND;
 	after_step(s);
 	session_renew_deadline(s);
-	if (input_unread(&s->in) || s->sleep_until) { /* work for a pool thread */
+	if (input_unread(&s->in) || channel_pending(&s->channel) || s->sleep_until) { /* work for a pool thread */
 		waiter_wake(s->server->waiter, s->wait);
 		park(s, WAIT_NOTHING, CLOCK_NEVER);
 		return;
@@ -342,14 +370,13 @@ static bool pause_over(struct session *s)
 void session_work(struct session *s, enum wait_why why)
 {
 	CHECK_MAGIC(s, SESSION_MAGIC);
-	char room[INPUT_ROOM];
 	if (why == WAITED_DEADLINE && !s->sleep_until) {
 		timed_out(s);
 		return;
 	}
 	if (why == WAITED_WAKE)
 		told_to_leave(s);
-	input_lend(&s->in, room);
+	input_lend(&s->in, input_room());
 	s->in.drained = s->mode == MODE_CONNECT; /* it has nothing to say before its greeting; the first wait looks anyway */
 	for (;;) {
 		bool gone;

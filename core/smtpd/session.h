@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/waiter.h"
 #include "cleanup/cleanup.h"
+#include "net/channel.h"
 #include "smtpd/input.h"
 #include "smtpd/server.h"
 #include "smtpd/verdict.h"
@@ -22,6 +23,7 @@
 enum session_mode {
 	MODE_CONNECT, /* accepted, not yet greeted */
 	MODE_COMMAND,
+	MODE_HANDSHAKE, /* TLS, behind the replies that are queued */
 	MODE_DATA,
 	MODE_COMMIT,  /* the spool has it: storing a message */
 	MODE_CLOSING, /* the last reply is on its way, then the end */
@@ -81,13 +83,13 @@ struct transaction { /* from MAIL to the end of its message; lives in its own ar
 
 struct command;
 struct auth_state;
-enum { COMMAND_COUNT = 12 };
+enum { COMMAND_COUNT = 13 };
 
 struct session {
 	unsigned magic;
 	struct server *server;
 	struct wait_entry *wait;
-	int fd;
+	struct channel channel;
 	enum session_mode mode;
 	enum protocol protocol;
 	struct arena *arena;   /* lives as long as the session: the peer */
@@ -101,6 +103,7 @@ struct session {
 	bool noted_bare_lf;
 	bool ill_pipelining;
 	bool disconnect;       /* 421 or 521: close behind the reply */
+	bool greeted;          /* 220, or what came in its place: a handshake before it is smtpd_tls_wrappermode */
 	bool quit;             /* the client has said QUIT */
 	bool linger;           /* the last reply must reach a client that may be speaking */
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
@@ -130,12 +133,17 @@ void session_finish(struct session *); /* ends it behind the replies that are qu
 void session_renew_deadline(struct session *); /* the client has smtpd_timeout from now on */
 void session_destroy(struct session **); /* without a word: tests, and the end of a worker */
 
-/* Inside TLS? */
-static inline bool session_encrypted(const struct session *s)
-{
-	(void)s;
-	return false;
-}
+/* ---- starttls.c ---- */
+bool session_encrypted(const struct session *);
+/* TLS from here on, behind the replies that are queued; what has been read in clear is thrown away. */
+void session_begin_tls(struct session *);
+enum handshake { HANDSHAKE_OVER, HANDSHAKE_WAITS, HANDSHAKE_FAILED };
+/* As far as it goes without waiting; HANDSHAKE_FAILED: logged, and the connection is of no use. */
+enum handshake session_handshake(struct session *);
+/* "(using TLSv1.3 with cipher … )" for Received:, in the session's arena; NULL: in clear, or not wanted. */
+const char *session_tls_header(const struct session *);
+/* SMTP, ESMTP, or ESMTPS (RFC 3848), for Received:. */
+const char *session_with_protocol(const struct session *);
 
 /* ---- line.c ---- */
 bool line_run(struct session *); /* the next whole command line of the input; false: there is none */

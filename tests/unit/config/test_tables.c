@@ -33,7 +33,7 @@ static void numbers(void **state)
 {
 	assert_string_equal(param_get(P_myhostname)->name, "myhostname");
 	assert_int_equal(param_number(param_find("smtpd_timeout")), P_smtpd_timeout);
-	assert_int_equal(param_number(param_find("smtpd_tls_security_level")), -1);
+	assert_int_equal(param_number(param_find("smtp_tls_security_level")), -1);
 	assert_null(param_find("no_such_parameter"));
 }
 
@@ -92,8 +92,8 @@ static void reasons(void **state)
 		if (!fits)
 			fail_msg("%s: there is no such parameter", pattern);
 	}
-	assert_true(support_harmless("smtpd_tls_security_level", "may"));
-	assert_false(support_harmless("smtpd_tls_security_level", "ma"));
+	assert_true(support_harmless("smtp_tls_security_level", "may"));
+	assert_false(support_harmless("smtp_tls_security_level", "ma"));
 	assert_false(support_harmless("header_checks", "may"));
 }
 

@@ -37,7 +37,7 @@ static void check_stream(size_t piece, size_t left)
 		sent += piece;
 		memset(room, 0x55, INPUT_ROOM);
 		input_lend(&in, room);
-		while (!in.drained && input_read(&in, pair[0], reads++ % 4 == 2 ? INPUT_ROOM : INPUT_USUAL, &n) == INPUT_SOME) {
+		while (!in.drained && input_read(&in, &(struct channel){ .fd = pair[0] }, reads++ % 4 == 2 ? INPUT_ROOM : INPUT_USUAL, &n) == INPUT_SOME) {
 			for (; input_unread(&in) > left; in.at++, taken++)
 				assert_int_equal(*input_start(&in), byte_at(taken));
 		}
@@ -47,7 +47,7 @@ static void check_stream(size_t piece, size_t left)
 	}
 	close(pair[1]);
 	input_lend(&in, room);
-	assert_int_equal(input_read(&in, pair[0], INPUT_USUAL, &n), INPUT_END);
+	assert_int_equal(input_read(&in, &(struct channel){ .fd = pair[0] }, INPUT_USUAL, &n), INPUT_END);
 	for (; input_unread(&in) > 0; in.at++, taken++)
 		assert_int_equal(*input_start(&in), byte_at(taken));
 	assert_int_equal(taken, sent);
@@ -79,13 +79,13 @@ static void nothing_to_read_is_not_the_end(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	input_lend(&in, room);
 	assert_false(in.drained);
-	assert_int_equal(input_read(&in, pair[0], INPUT_USUAL, &n), INPUT_NONE_YET);
+	assert_int_equal(input_read(&in, &(struct channel){ .fd = pair[0] }, INPUT_USUAL, &n), INPUT_NONE_YET);
 	assert_true(in.drained);
 	input_keep(&in);
 	assert_int_equal(write(pair[1], "half", 4), 4);
 	input_lend(&in, room);
 	assert_false(in.drained);
-	assert_int_equal(input_read(&in, pair[0], INPUT_USUAL, &n), INPUT_SOME);
+	assert_int_equal(input_read(&in, &(struct channel){ .fd = pair[0] }, INPUT_USUAL, &n), INPUT_SOME);
 	assert_int_equal(n, 4);
 	assert_true(in.drained); /* it gave less than there was room for */
 	input_keep(&in);
