@@ -28,6 +28,8 @@ char *address_fold_domain(struct arena *, const char *address);
  * double-bounce and owner-/-request forms are kept whole as in Postfix. */
 bool address_split(struct arena *, const char *local, const char *delimiters, const char **base, const char **extension);
 bool domain_valid(const char *domain, size_t len);     /* RFC 1035 letters, digits, hyphens, 63/255 */
+/* The same, where labels may have letters beyond ASCII, in UTF-8 (RFC 6531 3.3: U-labels). */
+bool domain_valid_utf8(const char *domain, size_t len);
 bool domain_literal_valid(const char *domain, size_t len); /* [1.2.3.4], [IPv6:…] */
 
 #endif

@@ -4,23 +4,24 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/sanitize.h"
 #include "mail/address.h"
 #include "mail/ascii.h"
 
 enum { DOMAIN_MAX = 255, LABEL_MAX = 63 };
 
 /* One label: letters, digits, hyphens inside; the underscore is met in practice and let through. */
-static bool label_valid(const char *s, size_t len)
+static bool label_valid(const char *s, size_t len, bool utf8)
 {
 	if (len == 0 || len > LABEL_MAX || s[0] == '-' || s[len - 1] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!ascii_alnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_')
+		if (!ascii_alnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_' && !(utf8 && (unsigned char)s[i] >= 0x80))
 			return false;
 	return true;
 }
 
-bool domain_valid(const char *domain, size_t len)
+static bool valid(const char *domain, size_t len, bool utf8)
 {
 	bool numeric = true;
 	if (len == 0 || len > DOMAIN_MAX)
@@ -28,13 +29,23 @@ bool domain_valid(const char *domain, size_t len)
 	for (size_t at = 0; at <= len;) {
 		const char *dot = memchr(domain + at, '.', len - at);
 		size_t n = dot ? (size_t)(dot - domain) - at : len - at;
-		if (!label_valid(domain + at, n))
+		if (!label_valid(domain + at, n, utf8))
 			return false;
 		for (size_t i = 0; i < n; i++)
 			numeric = numeric && ascii_digit((unsigned char)domain[at + i]);
 		at += n + 1;
 	}
 	return !numeric;
+}
+
+bool domain_valid(const char *domain, size_t len)
+{
+	return valid(domain, len, false);
+}
+
+bool domain_valid_utf8(const char *domain, size_t len)
+{
+	return valid(domain, len, true) && utf8_valid(domain, len);
 }
 
 bool domain_literal_valid(const char *domain, size_t len)

@@ -20,7 +20,7 @@ struct resolver { /* constant after resolver_open() */
 	const char *local_transport, *virtual_transport, *relay_transport, *default_transport, *relayhost;
 	const char *myorigin, *mydomain, *delimiter, *empty_recipient, *double_bounce;
 	const char *null_sender_relayhost, *null_sender_transport; /* what stands for <> as a key */
-	bool append_origin, append_domain, percent_hack, bangpath, null_domain, numeric_domain, min_user,
+	bool append_origin, append_domain, percent_hack, bangpath, null_domain, numeric_domain, min_user, utf8,
 		show_table, propagate;
 	bool transport_parents; /* example.com in transport_maps stands for its subdomains too */
 	bool immediate;

@@ -103,6 +103,7 @@ static void read_texts(struct resolver *r, const struct cfg_view *view)
 	r->null_sender_transport = cfg_str(view, P_empty_address_default_transport_maps_lookup_key);
 	r->append_origin = cfg_bool(view, P_append_at_myorigin);
 	r->append_domain = cfg_bool(view, P_append_dot_mydomain);
+	r->utf8 = cfg_bool(view, P_smtputf8_enable);
 	r->percent_hack = cfg_bool(view, P_allow_percent_hack);
 	r->bangpath = yes(view, "swap_bangpath", true);
 	r->null_domain = cfg_bool(view, P_resolve_null_domain);
@@ -208,7 +209,7 @@ static bool sane(const struct resolver *r, const struct form *f)
 		return false;
 	if (f->local)
 		return true;
-	return n > 0 && (domain_valid(f->domain, n) || domain_literal_valid(f->domain, n));
+	return n > 0 && ((r->utf8 ? domain_valid_utf8 : domain_valid)(f->domain, n) || domain_literal_valid(f->domain, n));
 }
 
 /* Mail to elsewhere goes through a relayhost: the sender's own, or everybody's. */

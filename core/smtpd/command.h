@@ -33,6 +33,8 @@ bool command_etrn(struct session *, struct words *);
 
 void command_data_done(struct session *); /* a DATA command has led to a stored message */
 
-unsigned command_ehlo_bit(const char *word); /* EHLO_*; 0: not one of ours */
+unsigned command_ehlo_bits(struct arena *, const char *words); /* EHLO_* of a list; words that are none of ours count nothing */
+void hello_hide(struct session *); /* which keywords this client does not get: once it is known who it is */
+const char *hello_with(const struct session *); /* how the message came, for its Received header (RFC 3848, RFC 6531 4.3) */
 
 #endif

@@ -25,7 +25,7 @@ static void own_headers(struct session *s)
 	struct buf b = BUF_INIT;
 	struct received r = { .helo = s->helo, .name = s->peer.name, .address = s->peer.address,
 			      .by = s->server->myhostname, .mail_name = s->server->mail_name,
-			      .protocol = s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP", .queue_id = tx->queue_id,
+			      .protocol = hello_with(s), .queue_id = tx->queue_id,
 			      .recipient = tx->rcpts == 1 ? tx->first_rcpt : NULL, .when = tx->arrival };
 	if (tx->actions.prepend.len)
 		cleanup_own_header(tx->cleanup, tx->actions.prepend.data, tx->actions.prepend.len);

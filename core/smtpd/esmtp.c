@@ -84,6 +84,12 @@ static const char *param_body(struct session *s, const struct word *v)
 	return NULL;
 }
 
+/* Its effect is cmd_mail()'s: the address that stands before it is read by it. */
+static const char *param_smtputf8(struct session *s, const struct word *v)
+{
+	return v->len == 0 && s->tx->flags & MSG_SMTPUTF8 ? NULL : "";
+}
+
 static const struct {
 	const char *name;
 	const char *(*take)(struct session *, const struct word *); /* "": as if the parameter were unknown */
@@ -93,6 +99,7 @@ static const struct {
 	{ "BODY=", param_body, EHLO_8BITMIME },
 	{ "RET=", param_ret, EHLO_DSN },
 	{ "ENVID=", param_envid, EHLO_DSN },
+	{ "SMTPUTF8", param_smtputf8, EHLO_SMTPUTF8 },
 };
 
 /* Says that a parameter is not known. */
@@ -109,7 +116,7 @@ bool esmtp_mail_params(struct session *s, const struct words *w)
 		for (size_t k = 0; k < sizeof mail_params / sizeof *mail_params; k++) {
 			struct word value;
 			if (has_name(&w->word[i], mail_params[k].name, &value) &&
-			    !(s->server->ehlo_hidden & mail_params[k].ehlo & EHLO_DSN))
+			    !(s->ehlo_hidden & mail_params[k].ehlo & (EHLO_DSN | EHLO_SMTPUTF8)))
 				refusal = mail_params[k].take(s, &value);
 		}
 		if (refusal && !*refusal)
@@ -164,7 +171,7 @@ static const char *orcpt_value(struct session *s, const struct word *v)
 
 bool esmtp_rcpt_params(struct session *s, const struct words *w, struct rcpt_params *out)
 {
-	bool dsn = !(s->server->ehlo_hidden & EHLO_DSN);
+	bool dsn = !(s->ehlo_hidden & EHLO_DSN);
 	for (size_t i = 0; i < w->count; i++) {
 		struct word value;
 		if (dsn && has_name(&w->word[i], "NOTIFY=", &value)) {

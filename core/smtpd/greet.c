@@ -46,6 +46,7 @@ void command_greet(struct session *s)
 		session_finish(s);
 		return;
 	}
+	hello_hide(s);
 	s->bare_lf_excluded = restrict_client_listed(s, srv->bare_newline_exclusions);
 	s->local_rewrite = restrict_local_rewrite(s);
 	if (!srv->delay_reject && !restrict_connect(s)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sanitize.h"
 #include "smtpd/command.h"
@@ -30,6 +31,12 @@ static bool announce_etrn(const struct session *s, struct buf *out)
 	return s->server->flush_site != NULL;
 }
 
+static bool announce_smtputf8(const struct session *s, struct buf *out)
+{
+	(void)out;
+	return s->server->smtputf8;
+}
+
 static const struct {
 	const char *word;
 	unsigned bit;
@@ -42,15 +49,51 @@ static const struct {
 	{ "ENHANCEDSTATUSCODES", EHLO_ENHANCEDSTATUSCODES, NULL },
 	{ "8BITMIME", EHLO_8BITMIME, NULL },
 	{ "DSN", EHLO_DSN, NULL },
+	{ "SMTPUTF8", EHLO_SMTPUTF8, announce_smtputf8 },
 };
 enum { NEHLO = sizeof ehlo_words / sizeof *ehlo_words };
 
-unsigned command_ehlo_bit(const char *word)
+unsigned command_ehlo_bits(struct arena *a, const char *words)
 {
-	for (int i = 0; i < NEHLO; i++)
-		if (strcasecmp(ehlo_words[i].word, word) == 0)
-			return ehlo_words[i].bit;
-	return 0;
+	unsigned bits = 0;
+	for (const char **w = cfg_split(a, words); *w; w++) {
+		if (strcasecmp(*w, "silent-discard") == 0)
+			bits |= EHLO_SILENT;
+		for (int i = 0; i < NEHLO; i++)
+			if (strcasecmp(ehlo_words[i].word, *w) == 0)
+				bits |= ehlo_words[i].bit;
+	}
+	return bits;
+}
+
+void hello_hide(struct session *s)
+{
+	const struct server *srv = s->server;
+	struct lookup got = { 0 };
+	s->ehlo_hidden = srv->ehlo_hidden;
+	if (!srv->ehlo_hidden_by_address)
+		return;
+	struct arena *a = arena_new();
+	bool waits = !maps_immediate(srv->ehlo_hidden_by_address);
+	if (waits)
+		pool_wait_begin();
+	enum ost_found found = maps_find(srv->ehlo_hidden_by_address, a, s->peer.address, &got);
+	if (waits)
+		pool_wait_end();
+	if (found == OST_FOUND)
+		s->ehlo_hidden = command_ehlo_bits(a, got.value);
+	else if (found != OST_NOTFOUND)
+		s->ehlo_hidden = EHLO_EVERY; /* what the table would have taken away is not known */
+	if (found != OST_FOUND && found != OST_NOTFOUND)
+		log_warning("smtpd_discard_ehlo_keyword_address_maps: lookup error for %s", s->peer.address);
+	arena_destroy(&a);
+}
+
+const char *hello_with(const struct session *s)
+{
+	if (s->protocol != PROTO_ESMTP)
+		return "SMTP";
+	return s->tx->flags & MSG_SMTPUTF8 ? "UTF8SMTP" : "ESMTP";
 }
 
 /* The name that the client gave itself, fit for the log and for headers. */
@@ -107,7 +150,7 @@ bool cmd_ehlo(struct session *s, struct words *w)
 	reply(s, "250-%s", srv->myhostname);
 	for (int i = 0; i < NEHLO; i++) {
 		size_t start = out->len;
-		if (srv->ehlo_hidden & ehlo_words[i].bit)
+		if (s->ehlo_hidden & ehlo_words[i].bit)
 			continue;
 		buf_printf(out, "250-%s", ehlo_words[i].word);
 		if (ehlo_words[i].announce && !ehlo_words[i].announce(s, out)) {

@@ -31,7 +31,19 @@ static bool address_sane(const struct session *s, const char *address)
 	size_t len = strlen(domain);
 	if (len > 1 && domain[len - 1] == '.')
 		len--;
-	return domain_valid(domain, len) || domain_literal_valid(domain, len);
+	bool utf8 = s->tx && s->tx->flags & MSG_SMTPUTF8; /* without it a name of other letters is no domain */
+	return (utf8 ? domain_valid_utf8 : domain_valid)(domain, len) || domain_literal_valid(domain, len);
+}
+
+/* Does the client ask for SMTPUTF8? It stands behind the address, and says how to read it. */
+static bool asks_for_utf8(const struct session *s, const struct words *w)
+{
+	if (!s->server->smtputf8 || s->ehlo_hidden & EHLO_SMTPUTF8)
+		return false;
+	for (size_t i = 2; i < w->count; i++)
+		if (word_is(&w->word[i], "SMTPUTF8"))
+			return true;
+	return false;
 }
 
 /* "FROM:<address> parameters": the address, and the parameters as words. */
@@ -94,6 +106,7 @@ bool cmd_mail(struct session *s, struct words *w)
 	}
 	session_transaction_begin(s);
 	struct transaction *tx = s->tx;
+	tx->flags |= asks_for_utf8(s, w) ? MSG_SMTPUTF8 : 0;
 	switch (read_path(s, tx->arena, w, "FROM:", &path)) {
 	case PATH_SYNTAX:
 		reply(s, "501 5.5.4 Syntax: MAIL FROM:<address>");

@@ -134,12 +134,18 @@ static bool bare_address(const char *helo)
 	return inet_pton(AF_INET, helo, address) == 1 || inet_pton(AF_INET6, helo, address) == 1;
 }
 
+/* A domain name by its form; one of other letters is one where SMTPUTF8 is. */
+static bool name_valid(const struct check *c, const char *name, size_t len)
+{
+	return (c->s->server->smtputf8 ? domain_valid_utf8 : domain_valid)(name, len);
+}
+
 static enum outcome r_reject_invalid_helo(struct check *c, const struct step *step)
 {
 	(void)step;
 	const char *helo = c->s->helo;
 	size_t len = helo ? strlen(helo) : 0;
-	if (!helo || helo_literal(helo) || bare_address(helo) || domain_valid(helo, len - (len > 1 && helo[len - 1] == '.')))
+	if (!helo || helo_literal(helo) || bare_address(helo) || name_valid(c, helo, len - (len > 1 && helo[len - 1] == '.')))
 		return OUTCOME_DUNNO;
 	return check_reject(c, c->r->invalid_hostname_code, c->r->invalid_hostname_code < 500 ? "4.5.2" : "5.5.2",
 			    "<%s>: Helo command rejected: %s", helo, *helo == '[' ? "invalid ip address" : "Invalid name");
@@ -149,7 +155,7 @@ static enum outcome r_reject_non_fqdn_helo(struct check *c, const struct step *s
 {
 	(void)step;
 	const char *helo = c->s->helo;
-	if (!helo || helo_literal(helo) || (domain_valid(helo, strlen(helo)) && strchr(helo, '.')))
+	if (!helo || helo_literal(helo) || (name_valid(c, helo, strlen(helo)) && strchr(helo, '.')))
 		return OUTCOME_DUNNO;
 	return check_reject(c, c->r->non_fqdn_code, c->r->non_fqdn_code < 500 ? "4.5.2" : "5.5.2",
 			    "<%s>: Helo command rejected: need fully-qualified hostname", helo);
@@ -230,7 +236,7 @@ static enum outcome non_fqdn(struct check *c, const char *address, const char *k
 {
 	const char *domain = address_domain(address);
 	size_t len = domain ? strlen(domain) : 0;
-	if (domain && (domain_literal_valid(domain, len) || (domain_valid(domain, len) && memchr(domain, '.', len))))
+	if (domain && (domain_literal_valid(domain, len) || (name_valid(c, domain, len) && memchr(domain, '.', len))))
 		return OUTCOME_DUNNO;
 	return check_reject(c, c->r->non_fqdn_code, c->r->non_fqdn_code < 500 ? "4.5.2" : "5.5.2",
 			    "<%s>: %s rejected: need fully-qualified address", address, kind);

@@ -67,9 +67,7 @@ static void read_command_lists(struct server *srv, const struct cfg_view *v)
 	srv->forbid_odd_commands = odd != NULL;
 	srv->forbidden_commands = cfg_split(srv->arena, odd ? arena_strndup(srv->arena, value, (size_t)(odd - value)) : value);
 	srv->noop_commands = cfg_split(srv->arena, cfg_str(v, P_smtpd_noop_commands));
-	const char **hidden = cfg_split(srv->arena, cfg_str(v, P_smtpd_discard_ehlo_keywords));
-	for (size_t i = 0; hidden[i]; i++)
-		srv->ehlo_hidden |= command_ehlo_bit(hidden[i]);
+	srv->ehlo_hidden = command_ehlo_bits(srv->arena, cfg_str(v, P_smtpd_discard_ehlo_keywords));
 }
 
 static void read_switches(struct server *srv, const struct cfg_view *v)
@@ -80,6 +78,7 @@ static void read_switches(struct server *srv, const struct cfg_view *v)
 	srv->strict_rfc821 = cfg_bool(v, P_strict_rfc821_envelopes);
 	srv->peername_lookup = cfg_bool(v, P_smtpd_peername_lookup);
 	srv->soft_bounce = cfg_bool(v, P_soft_bounce);
+	srv->smtputf8 = cfg_bool(v, P_smtputf8_enable);
 	srv->forbid_pipelining = cfg_bool(v, P_smtpd_forbid_unauth_pipelining);
 	srv->long_queue_ids = cfg_bool(v, P_enable_long_queue_ids);
 	srv->port_logging = cfg_bool(v, P_smtpd_client_port_logging);
@@ -126,6 +125,10 @@ struct server *server_open(const struct cfg_view *v, const struct config *config
 	read_switches(srv, v);
 	read_command_lists(srv, v);
 	srv->rewrite_clients = cfg_split(srv->arena, cfg_str(v, P_local_header_rewrite_clients));
+	trouble.text[0] = '\0';
+	srv->ehlo_hidden_by_address = maps_open(v, cfg_str(v, P_smtpd_discard_ehlo_keyword_address_maps), &trouble);
+	tell("smtpd_discard_ehlo_keyword_address_maps", &trouble);
+	trouble.text[0] = '\0';
 	srv->mynetworks = networks(v, "mynetworks", P_mynetworks);
 	srv->bare_newline_exclusions = networks(v, "smtpd_forbid_bare_newline_exclusions", P_smtpd_forbid_bare_newline_exclusions);
 	srv->limit_exceptions = networks(v, "smtpd_client_event_limit_exceptions", P_smtpd_client_event_limit_exceptions);

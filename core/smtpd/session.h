@@ -98,6 +98,7 @@ struct session {
 	bool linger;           /* the last reply must reach a client that may be speaking */
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
 	int64_t deadline;      /* of the current wait for the client */
+	unsigned ehlo_hidden;  /* EHLO_*, for this client */
 	char *helo;            /* sanitized; NULL: none yet */
 	const char *where;     /* the last command, for the log */
 	const char *access_denied; /* smtpd_delay_reject = no: what the connect was told */

@@ -159,6 +159,12 @@ static void domains_and_literals(void **state)
 		assert_true(domain_valid(good[i], strlen(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(domain_valid(bad[i], strlen(bad[i])));
+	static const char *const utf8[] = { "a", "\xc3\xa9", "b\xc3\xbc" "cher.test", "a.\xe4\xbe\x8b" };
+	static const char *const not_utf8[] = { "", "\xc3", "a\xff.b", "\xc3\xa9.", "-\xc3\xa9", "\xc3\xa9..b", "1.2", "\xed\xa0\x80" };
+	for (size_t i = 0; i < sizeof utf8 / sizeof *utf8; i++)
+		assert_true(domain_valid_utf8(utf8[i], strlen(utf8[i])));
+	for (size_t i = 0; i < sizeof not_utf8 / sizeof *not_utf8; i++)
+		assert_false(domain_valid_utf8(not_utf8[i], strlen(not_utf8[i])));
 	char label[65];
 	memset(label, 'a', 64);
 	label[64] = '\0';
