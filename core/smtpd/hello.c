@@ -37,6 +37,13 @@ static bool announce_smtputf8(const struct session *s, struct buf *out)
 	return s->server->smtputf8;
 }
 
+/* RFC 9422: those that hold for every client; a transaction more, or a domain, costs nobody anything. */
+static bool announce_limits(const struct session *s, struct buf *out)
+{
+	buf_printf(out, " RCPTMAX=%lld", (long long)s->server->recipient_limit);
+	return s->server->announce_limits;
+}
+
 static const struct {
 	const char *word;
 	unsigned bit;
@@ -50,6 +57,7 @@ static const struct {
 	{ "8BITMIME", EHLO_8BITMIME, NULL },
 	{ "DSN", EHLO_DSN, NULL },
 	{ "SMTPUTF8", EHLO_SMTPUTF8, announce_smtputf8 },
+	{ "LIMITS", EHLO_LIMITS, announce_limits },
 };
 enum { NEHLO = sizeof ehlo_words / sizeof *ehlo_words };
 

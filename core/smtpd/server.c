@@ -78,6 +78,7 @@ static void read_switches(struct server *srv, const struct cfg_view *v)
 	srv->strict_rfc821 = cfg_bool(v, P_strict_rfc821_envelopes);
 	srv->peername_lookup = cfg_bool(v, P_smtpd_peername_lookup);
 	srv->soft_bounce = cfg_bool(v, P_soft_bounce);
+	srv->announce_limits = cfg_bool(v, P_ostler_announce_limits);
 	srv->smtputf8 = cfg_bool(v, P_smtputf8_enable);
 	srv->forbid_pipelining = cfg_bool(v, P_smtpd_forbid_unauth_pipelining);
 	srv->long_queue_ids = cfg_bool(v, P_enable_long_queue_ids);

@@ -25,7 +25,8 @@ enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
 /* EHLO keywords, as bits: what smtpd_discard_ehlo_keywords may take away. */
 enum {
 	EHLO_PIPELINING = 0x1, EHLO_SIZE = 0x2, EHLO_VRFY = 0x4, EHLO_ETRN = 0x8, EHLO_ENHANCEDSTATUSCODES = 0x10,
-	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_SMTPUTF8 = 0x400, EHLO_SILENT = 0x10000 /* "silent-discard": no log line */,
+	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_SMTPUTF8 = 0x400, EHLO_LIMITS = 0x2000,
+	EHLO_SILENT = 0x10000 /* "silent-discard": no log line */,
 	EHLO_EVERY = ~0 & 0xffff,
 };
 
@@ -47,6 +48,7 @@ struct server {
 	unsigned ehlo_hidden;         /* EHLO_* */
 	struct maps *ehlo_hidden_by_address; /* smtpd_discard_ehlo_keyword_address_maps; NULL: none */
 	bool smtputf8;                /* smtputf8_enable */
+	bool announce_limits;         /* ostler_announce_limits */
 	enum bare_newline bare_newline;
 	int bare_newline_code;
 	bool delay_reject, helo_required, vrfy_disabled, strict_rfc821, peername_lookup, soft_bounce;

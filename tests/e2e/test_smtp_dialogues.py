@@ -234,7 +234,7 @@ class Pair:
 
     def __init__(self, main_cf):
         self.postfix = Postfix(BASE + main_cf)
-        self.ostler = Instance(BASE + main_cf, rootless=True)
+        self.ostler = Instance(BASE + "ostler_announce_limits = no\n" + main_cf, rootless=True)
 
     def __enter__(self):
         self.postfix.__enter__()

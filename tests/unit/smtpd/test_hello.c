@@ -35,7 +35,7 @@ static void ask(const char *more, void (*then)(struct client *, const char *ehlo
 
 static void offered(struct client *c, const char *ehlo)
 {
-	assert_non_null(strstr(ehlo, "\r\n250 SMTPUTF8\r\n"));
+	assert_non_null(strstr(ehlo, "\r\n250-SMTPUTF8\r\n250 LIMITS RCPTMAX=1000\r\n"));
 	assert_string_equal(client_say(c, "MAIL FROM:<" UTF8_DOMAIN ">\r\n"), BAD_SENDER);
 	assert_string_equal(client_say(c, "MAIL FROM:<" UTF8_DOMAIN "> SMTPUTF8X\r\n"), BAD_SENDER);
 	assert_string_equal(client_say(c, "MAIL FROM:<a@b.test> SMTPUTF8=1\r\n"), "555 5.5.4 Unsupported option: SMTPUTF8=1\r\n");
@@ -56,6 +56,27 @@ static void only_dsn_hidden(struct client *c, const char *ehlo)
 	assert_non_null(strstr(ehlo, "SMTPUTF8"));
 	assert_null(strstr(ehlo, "DSN"));
 	assert_string_equal(client_say(c, "MAIL FROM:<a@b.test> RET=FULL\r\n"), "555 5.5.4 Unsupported option: RET=FULL\r\n");
+}
+
+static void other_limit(struct client *c, const char *ehlo)
+{
+	(void)c;
+	assert_non_null(strstr(ehlo, "\r\n250 LIMITS RCPTMAX=7\r\n"));
+}
+
+static void no_limits(struct client *c, const char *ehlo)
+{
+	(void)c;
+	assert_null(strstr(ehlo, "LIMITS"));
+	assert_non_null(strstr(ehlo, "\r\n250 SMTPUTF8\r\n"));
+}
+
+static void limits_are_told(void **state)
+{
+	(void)state;
+	ask("smtpd_recipient_limit = 7\n", other_limit);
+	ask("ostler_announce_limits = no\n", no_limits);
+	ask("smtpd_discard_ehlo_keywords = limits\n", no_limits);
 }
 
 static void smtputf8_is_asked_for(void **state)
@@ -80,6 +101,7 @@ static void keywords_are_hidden_by_address(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(smtputf8_is_asked_for), cmocka_unit_test(keywords_are_hidden_by_address) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(smtputf8_is_asked_for), cmocka_unit_test(limits_are_told),
+					   cmocka_unit_test(keywords_are_hidden_by_address) };
 	return cmocka_run_group_tests_name("smtpd/hello", tests, NULL, NULL);
 }
