@@ -225,10 +225,6 @@ static bool cmd_vrfy(struct session *s, struct words *w)
 		reply(s, "502 5.5.1 VRFY command is disabled");
 		return false;
 	}
-	if (w->count < 2) {
-		reply(s, "501 5.5.4 Syntax: VRFY address");
-		return false;
-	}
 	return command_verify(s, w);
 }
 

@@ -33,8 +33,11 @@ bool command_etrn(struct session *, struct words *);
 
 void command_data_done(struct session *); /* a DATA command has led to a stored message */
 
-unsigned command_ehlo_bits(struct arena *, const char *words); /* EHLO_* of a list; words that are none of ours count nothing */
-void hello_hide(struct session *); /* which keywords this client does not get: once it is known who it is */
+/* hidden.c: EHLO keywords that a client does not get. */
+unsigned hidden_bits(struct arena *, const char *list); /* EHLO_* of a list; words that are no keywords count nothing */
+void hidden_find(struct session *); /* for this client: once it is known who it is; may wait */
+bool hidden_tell(struct session *); /* at EHLO, for the log; false: they are not known, the 421 is queued */
+
 const char *hello_with(const struct session *); /* how the message came, for its Received header (RFC 3848, RFC 6531 4.3) */
 
 #endif

@@ -60,6 +60,8 @@ static const char *param_size(struct session *s, const struct word *v)
 	return huge ? "552 5.3.4 Message size exceeds file system imposed limit" : NULL;
 }
 
+static const char NO_DSN[] = "501 5.7.1 DSN support is disabled";
+
 static const char *param_ret(struct session *s, const struct word *v)
 {
 	s->tx->ret = word_is(v, "FULL") ? RET_FULL : word_is(v, "HDRS") ? RET_HDRS : RET_UNSET;
@@ -115,9 +117,8 @@ bool esmtp_mail_params(struct session *s, const struct words *w)
 		const char *refusal = "";
 		for (size_t k = 0; k < sizeof mail_params / sizeof *mail_params; k++) {
 			struct word value;
-			if (has_name(&w->word[i], mail_params[k].name, &value) &&
-			    !(s->ehlo_hidden & mail_params[k].ehlo & (EHLO_DSN | EHLO_SMTPUTF8)))
-				refusal = mail_params[k].take(s, &value);
+			if (has_name(&w->word[i], mail_params[k].name, &value))
+				refusal = s->ehlo_hidden & mail_params[k].ehlo & EHLO_DSN ? NO_DSN : mail_params[k].take(s, &value);
 		}
 		if (refusal && !*refusal)
 			return unsupported(s, &w->word[i]);
@@ -171,17 +172,21 @@ static const char *orcpt_value(struct session *s, const struct word *v)
 
 bool esmtp_rcpt_params(struct session *s, const struct words *w, struct rcpt_params *out)
 {
-	bool dsn = !(s->ehlo_hidden & EHLO_DSN);
 	for (size_t i = 0; i < w->count; i++) {
 		struct word value;
-		if (dsn && has_name(&w->word[i], "NOTIFY=", &value)) {
+		bool notify = has_name(&w->word[i], "NOTIFY=", &value), orcpt = !notify && has_name(&w->word[i], "ORCPT=", &value);
+		if ((notify || orcpt) && s->ehlo_hidden & EHLO_DSN) {
+			reply_text(s, NO_DSN);
+			return false;
+		}
+		if (notify) {
 			unsigned bits = out->notify ? 0 : notify_value(&value);
 			if (!bits) {
 				reply(s, "501 5.5.4 Error: Bad NOTIFY parameter syntax");
 				return false;
 			}
 			out->notify = bits;
-		} else if (dsn && has_name(&w->word[i], "ORCPT=", &value)) {
+		} else if (orcpt) {
 			const char *text = out->orcpt ? NULL : orcpt_value(s, &value);
 			if (!text) {
 				reply(s, "501 5.5.4 Error: Bad ORCPT parameter syntax");

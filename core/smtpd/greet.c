@@ -46,7 +46,7 @@ void command_greet(struct session *s)
 		session_finish(s);
 		return;
 	}
-	hello_hide(s);
+	hidden_find(s);
 	s->bare_lf_excluded = restrict_client_listed(s, srv->bare_newline_exclusions);
 	s->local_rewrite = restrict_local_rewrite(s);
 	if (!srv->delay_reject && !restrict_connect(s)) {

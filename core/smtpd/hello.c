@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/sanitize.h"
 #include "smtpd/command.h"
@@ -61,47 +60,11 @@ static const struct {
 };
 enum { NEHLO = sizeof ehlo_words / sizeof *ehlo_words };
 
-unsigned command_ehlo_bits(struct arena *a, const char *words)
-{
-	unsigned bits = 0;
-	for (const char **w = cfg_split(a, words); *w; w++) {
-		if (strcasecmp(*w, "silent-discard") == 0)
-			bits |= EHLO_SILENT;
-		for (int i = 0; i < NEHLO; i++)
-			if (strcasecmp(ehlo_words[i].word, *w) == 0)
-				bits |= ehlo_words[i].bit;
-	}
-	return bits;
-}
-
-void hello_hide(struct session *s)
-{
-	const struct server *srv = s->server;
-	struct lookup got = { 0 };
-	s->ehlo_hidden = srv->ehlo_hidden;
-	if (!srv->ehlo_hidden_by_address)
-		return;
-	struct arena *a = arena_new();
-	bool waits = !maps_immediate(srv->ehlo_hidden_by_address);
-	if (waits)
-		pool_wait_begin();
-	enum ost_found found = maps_find(srv->ehlo_hidden_by_address, a, s->peer.address, &got);
-	if (waits)
-		pool_wait_end();
-	if (found == OST_FOUND)
-		s->ehlo_hidden = command_ehlo_bits(a, got.value);
-	else if (found != OST_NOTFOUND)
-		s->ehlo_hidden = EHLO_EVERY; /* what the table would have taken away is not known */
-	if (found != OST_FOUND && found != OST_NOTFOUND)
-		log_warning("smtpd_discard_ehlo_keyword_address_maps: lookup error for %s", s->peer.address);
-	arena_destroy(&a);
-}
-
 const char *hello_with(const struct session *s)
 {
-	if (s->protocol != PROTO_ESMTP)
-		return "SMTP";
-	return s->tx->flags & MSG_SMTPUTF8 ? "UTF8SMTP" : "ESMTP";
+	if (s->tx->flags & MSG_SMTPUTF8)
+		return "UTF8SMTP";
+	return s->protocol == PROTO_ESMTP ? "ESMTP" : "SMTP";
 }
 
 /* The name that the client gave itself, fit for the log and for headers. */
@@ -110,7 +73,7 @@ static void set_helo(struct session *s, const struct words *w)
 	size_t len;
 	const char *name = words_rest(w, 1, &len);
 	char clean[256];
-	sanitize_into(clean, sizeof clean, name, len, SANITIZE_REPLY);
+	sanitize_into(clean, sizeof clean, name, len, s->server->smtputf8 ? SANITIZE_LOG : SANITIZE_REPLY);
 	for (char *p = clean; *p; p++)
 		if (strchr(" <>()\\\";@", *p))
 			*p = '?';
@@ -151,6 +114,8 @@ bool cmd_ehlo(struct session *s, struct words *w)
 {
 	const struct server *srv = s->server;
 	if (!hello(s, w, "EHLO"))
+		return false;
+	if (!hidden_tell(s))
 		return false;
 	s->protocol = PROTO_ESMTP;
 	struct buf *out = &s->out;

@@ -31,16 +31,15 @@ static bool address_sane(const struct session *s, const char *address)
 	size_t len = strlen(domain);
 	if (len > 1 && domain[len - 1] == '.')
 		len--;
-	bool utf8 = s->tx && s->tx->flags & MSG_SMTPUTF8; /* without it a name of other letters is no domain */
-	return (utf8 ? domain_valid_utf8 : domain_valid)(domain, len) || domain_literal_valid(domain, len);
+	return (s->utf8 ? domain_valid_utf8 : domain_valid)(domain, len) || domain_literal_valid(domain, len);
 }
 
-/* Does the client ask for SMTPUTF8? It stands behind the address, and says how to read it. */
-static bool asks_for_utf8(const struct session *s, const struct words *w)
+/* Does the client ask for SMTPUTF8, with a word from this one on? It stands behind the address, and says how to read it. */
+static bool asks_for_utf8(const struct session *s, const struct words *w, size_t from)
 {
 	if (!s->server->smtputf8 || s->ehlo_hidden & EHLO_SMTPUTF8)
 		return false;
-	for (size_t i = 2; i < w->count; i++)
+	for (size_t i = from; i < w->count; i++)
 		if (word_is(&w->word[i], "SMTPUTF8"))
 			return true;
 	return false;
@@ -106,7 +105,8 @@ bool cmd_mail(struct session *s, struct words *w)
 	}
 	session_transaction_begin(s);
 	struct transaction *tx = s->tx;
-	tx->flags |= asks_for_utf8(s, w) ? MSG_SMTPUTF8 : 0;
+	s->utf8 = asks_for_utf8(s, w, 2);
+	tx->flags |= s->utf8 ? MSG_SMTPUTF8 : 0;
 	switch (read_path(s, tx->arena, w, "FROM:", &path)) {
 	case PATH_SYNTAX:
 		reply(s, "501 5.5.4 Syntax: MAIL FROM:<address>");
@@ -214,6 +214,16 @@ bool cmd_data(struct session *s, struct words *w)
 bool command_verify(struct session *s, struct words *w)
 {
 	size_t len, used;
+	bool utf8 = s->utf8;
+	if (w->count > 1 && asks_for_utf8(s, w, w->count - 1)) {
+		s->utf8 = true;
+		w->len = (size_t)(w->word[--w->count].at - w->line);
+	}
+	if (w->count < 2) {
+		s->utf8 = utf8;
+		reply(s, "501 5.5.4 Syntax: VRFY address%s", s->server->smtputf8 ? " [SMTPUTF8]" : "");
+		return false;
+	}
 	const char *text = words_rest(w, 1, &len), *address;
 	struct arena *a = arena_new();
 	bool ok = address_parse_path(a, text, len, false, &address, &used) == ADDRESS_OK && used == len && *address &&
@@ -230,6 +240,7 @@ bool command_verify(struct session *s, struct words *w)
 		else
 			reply_text(s, buf_str(&s->verdict.reply));
 	}
+	s->utf8 = utf8;
 	arena_destroy(&a);
 	return ok;
 }

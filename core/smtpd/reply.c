@@ -13,7 +13,7 @@ void reply_text(struct session *s, const char *text)
 {
 	if (!s->out.data)
 		buf_reserve(&s->out, FIRST_ROOM);
-	sanitize(&s->out, text, strlen(text), REPLY_MAX, SANITIZE_REPLY);
+	sanitize(&s->out, text, strlen(text), REPLY_MAX, s->utf8 ? SANITIZE_LOG : SANITIZE_REPLY);
 	buf_add(&s->out, "\r\n", 2);
 }
 

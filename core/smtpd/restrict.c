@@ -40,7 +40,7 @@ static void compose(struct buf *out, const struct session *s, int code, const ch
 	}
 	buf_reset(out);
 	buf_printf(out, "%d %s ", code, fixed);
-	sanitize(out, text, strlen(text), REPLY_MAX, SANITIZE_REPLY);
+	sanitize(out, text, strlen(text), REPLY_MAX, s->server->smtputf8 ? SANITIZE_LOG : SANITIZE_REPLY);
 }
 
 enum outcome check_reject(struct check *c, int code, const char *dsn, const char *fmt, ...)

@@ -67,7 +67,7 @@ static void read_command_lists(struct server *srv, const struct cfg_view *v)
 	srv->forbid_odd_commands = odd != NULL;
 	srv->forbidden_commands = cfg_split(srv->arena, odd ? arena_strndup(srv->arena, value, (size_t)(odd - value)) : value);
 	srv->noop_commands = cfg_split(srv->arena, cfg_str(v, P_smtpd_noop_commands));
-	srv->ehlo_hidden = command_ehlo_bits(srv->arena, cfg_str(v, P_smtpd_discard_ehlo_keywords));
+	srv->ehlo_hidden = hidden_bits(srv->arena, cfg_str(v, P_smtpd_discard_ehlo_keywords));
 }
 
 static void read_switches(struct server *srv, const struct cfg_view *v)

@@ -25,9 +25,11 @@ enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
 /* EHLO keywords, as bits: what smtpd_discard_ehlo_keywords may take away. */
 enum {
 	EHLO_PIPELINING = 0x1, EHLO_SIZE = 0x2, EHLO_VRFY = 0x4, EHLO_ETRN = 0x8, EHLO_ENHANCEDSTATUSCODES = 0x10,
-	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_SMTPUTF8 = 0x400, EHLO_LIMITS = 0x2000,
-	EHLO_SILENT = 0x10000 /* "silent-discard": no log line */,
-	EHLO_EVERY = ~0 & 0xffff,
+	EHLO_8BITMIME = 0x20, EHLO_DSN = 0x40, EHLO_XVERP = 0x80, EHLO_XCLIENT = 0x100, EHLO_XFORWARD = 0x200,
+	EHLO_SMTPUTF8 = 0x400, EHLO_CHUNKING = 0x800, EHLO_LIMITS = 0x2000, EHLO_STARTTLS = 0x4000, EHLO_AUTH = 0x8000,
+	EHLO_EVERY = 0xffff,
+	EHLO_SILENT = 0x10000, /* "silent-discard": no log line */
+	EHLO_UNSURE = 0x20000, /* the table that says it failed */
 };
 
 struct limits { /* those that depend on stress: [0] in peace, [1] under it */

@@ -47,6 +47,7 @@ void session_reset_transaction(struct session *s)
 	struct transaction *tx = s->tx;
 	s->overshoot = 0;
 	s->checked_rcpt = NULL;
+	s->utf8 = false;
 	if (!tx)
 		return;
 	if (tx->cleanup)

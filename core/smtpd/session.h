@@ -99,6 +99,7 @@ struct session {
 	int64_t sleep_until;   /* unsent replies wait for it; 0: no */
 	int64_t deadline;      /* of the current wait for the client */
 	unsigned ehlo_hidden;  /* EHLO_*, for this client */
+	bool utf8;             /* replies may have UTF-8: its command asked for SMTPUTF8 (RFC 6531 3.7.4.2) */
 	char *helo;            /* sanitized; NULL: none yet */
 	const char *where;     /* the last command, for the log */
 	const char *access_denied; /* smtpd_delay_reject = no: what the connect was told */

@@ -65,7 +65,7 @@ DIALOGUES = {
     "out of order": ["DATA", "RCPT TO:<a@b>", "HELO", "EHLO", "EHLO a b", "HELO x", "HELO a@b"],
     "unknown": ["FOO", "FOO BAR", "HELP", ""],
     "noop rset": ["NOOP", "NOOP x", "RSET x", "RSET", "rset"],
-    "vrfy": [Ours("VRFY", "501 5.5.4 Syntax: VRFY address"), "VRFY a@virt.example", "VRFY <a@virt.example>",
+    "vrfy": ["VRFY", "VRFY a@virt.example", "VRFY <a@virt.example>",
              "VRFY zz@virt.example", "VRFY root"],
     "quit with words": ["EHLO x", "QUIT x"],
     "mail syntax": ["EHLO x", "MAIL", "MAIL FROM", "MAIL FROM:", "MAIL FROM: ", "MAIL TO:<x@y>", "MAIL FROM:a b"],
@@ -179,12 +179,57 @@ EARLY_DIALOGUES = {
 CLOSED = "smtpd_client_restrictions = reject\nsmtpd_delay_reject = no\n"
 CLOSED_DIALOGUES = {"closed": ["EHLO x", "MAIL FROM:<a@b>", "NOOP", "QUIT"]}
 
+
+def utf8(text):
+    return text.encode() + b"\r\n"
+
+
+UTF8 = """
+smtpd_discard_ehlo_keywords = silent-discard, chunking, etrn
+relay_domains = relay.example, bücher.example
+smtpd_soft_error_limit = 1000
+smtpd_hard_error_limit = 1000
+"""
+# Without SMTPUTF8 our replies are ASCII (RFC 6531 3.7.4.2); the log is as Postfix's.
+NOBODY = "550 5.1.1 <??@virt.example>: Recipient address rejected: User unknown in virtual mailbox table"
+UTF8_DIALOGUES = {
+    "not asked for": ["EHLO x", utf8("MAIL FROM:<a@bücher.example>"), utf8("MAIL FROM:<a@bücher.example> SMTPUTF8X"),
+                      utf8("MAIL FROM:<a@bücher.example> SMTPUTF8=1"), "MAIL FROM:<a@b.example> SMTPUTF8=1", utf8("MAIL FROM:<ü@b.example>"),
+                      Ours(utf8("RCPT TO:<ä@virt.example>"), NOBODY), utf8("RCPT TO:<x@bücher.example>"), utf8("RCPT TO:<ü@relay.example>"), "RSET"],
+    "asked for": ["EHLO x", utf8("MAIL FROM:<ü@bücher.example> BODY=8BITMIME smtputf8"), "RCPT TO:<b@virt.example>", utf8("RCPT TO:<ä@bücher.example>"),
+                  "RCPT TO:<x@xn--bcher-kva.example>", utf8("RCPT TO:<ü@virt.example>"), "DATA", crlf("Subject: x\n\nhi\n.\n"), "QUIT"],
+    "domains": ["EHLO x", utf8("MAIL FROM:<ü@-ü.example> SMTPUTF8"), utf8("MAIL FROM:<ü@a..ü> SMTPUTF8"), "MAIL FROM:<> SMTPUTF8",
+                *[utf8(f"RCPT TO:<x@{d}.relay.example>") for d in ("xn--a", "ü", "☃", "ß", "A_Ü", "ü" * 63, "ü" * 30)]],
+    "helo": [utf8("HELO bücher.example"), "MAIL FROM:<a@b.example> SMTPUTF8", utf8("RCPT TO:<ü@virt.example>"), utf8("EHLO bücher.example")],
+    "vrfy": ["EHLO x", "VRFY", "VRFY SMTPUTF8", "VRFY SMTPUTF8 SMTPUTF8", Ours(utf8("VRFY ü@virt.example"), NOBODY), utf8("VRFY x@bücher.example"),
+             utf8("VRFY x@bücher.example SMTPUTF8"), utf8("VRFY <ü@virt.example> smtputf8"), "VRFY <zz@virt.example> SMTPUTF8", "QUIT"],
+    "etrn": ["EHLO x", utf8("ETRN bücher.example"), utf8("ETRN @bücher.example")],
+}
+NO_UTF8 = "smtputf8_enable = no\n"
+NO_UTF8_DIALOGUES = {
+    "off": ["EHLO x", "MAIL FROM:<a@b.example> SMTPUTF8", "VRFY", "VRFY SMTPUTF8", "VRFY <b@virt.example> SMTPUTF8", "QUIT"],
+}
+HIDDEN = "smtpd_discard_ehlo_keywords = xforward, chunking, xclient, dsn, 8BITMIME, starttls, foo, auth, etrn, vrfy, size, verp, pipelining\n"
+HIDDEN_DIALOGUES = {
+    "told": ["HELO x", "EHLO x", "EHLO y", "MAIL FROM:<a@b.example> RET=FULL", "MAIL FROM:<a@b.example> SIZE=99999999999",
+             "MAIL FROM:<a@b.example> SIZE=1 BODY=8BITMIME", "RCPT TO:<b@virt.example> NOTIFY=NEVER", "RCPT TO:<b@virt.example> ORCPT=rfc822;x", "QUIT"],
+}
+BY_ADDRESS = "smtpd_discard_ehlo_keyword_address_maps = inline:{ {127.0.0.1 = etrn, chunking} }\n"
+BY_ADDRESS_DIALOGUES = {"table": ["EHLO x", "MAIL FROM:<a@b.example> RET=FULL SMTPUTF8", "QUIT"]}
+UNSURE = "smtpd_discard_ehlo_keyword_address_maps = fail:x\n"
+UNSURE_DIALOGUES = {"table fails": ["HELO x", "MAIL FROM:<a@b.example> SMTPUTF8", "RSET", "EHLO y"]}
+
 SUITES = {
     "plain": ("", DIALOGUES),
     "strict": (STRICT, STRICT_DIALOGUES),
     "checks": (CHECKS, CHECK_DIALOGUES),
     "early": (EARLY, EARLY_DIALOGUES),
     "closed": (CLOSED, CLOSED_DIALOGUES),
+    "utf8": (UTF8, UTF8_DIALOGUES),
+    "no utf8": (NO_UTF8, NO_UTF8_DIALOGUES),
+    "hidden": (HIDDEN, HIDDEN_DIALOGUES),
+    "by address": (BY_ADDRESS, BY_ADDRESS_DIALOGUES),
+    "unsure": (UNSURE, UNSURE_DIALOGUES),
 }
 
 
@@ -215,7 +260,7 @@ def play(port, steps):
 
 
 # What Postfix says in the log of another process, or does not say at all.
-ELSEWHERE = ("message-id=", "statistics:", "hopcount exceeded")
+ELSEWHERE = ("message-id=", "statistics:", "hopcount exceeded", "overriding earlier entry")
 
 
 def log_lines(text):
