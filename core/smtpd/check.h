@@ -74,7 +74,7 @@ struct restrictions {
 	struct dns *dns; /* for the restrictions that look names up */
 	/* Reply codes, by parameter. */
 	int reject_code, defer_code, relay_code, access_reject_code, access_defer_code, unknown_address_code, unknown_client_code,
-		unknown_hostname_code, non_fqdn_code, invalid_hostname_code, multi_bounce_code, plaintext_code;
+		unknown_hostname_code, non_fqdn_code, invalid_hostname_code, multi_bounce_code;
 	bool reject_unlisted_rcpt, reject_unlisted_sender, relay_first, untrusted_routing;
 	bool defer_unknown_address, defer_unknown_helo; /* *_tempfail_action: 450 at once, not only before a permit */
 	struct matchlist *mx_backup_networks; /* permit_mx_backup_networks; NULL: any */

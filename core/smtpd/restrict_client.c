@@ -33,12 +33,6 @@ static enum outcome r_permit_sasl_authenticated(struct check *c, const struct st
 	return OUTCOME_DUNNO; /* this server offers no AUTH: nobody is authenticated */
 }
 
-static enum outcome r_reject_plaintext_session(struct check *c, const struct step *step)
-{
-	(void)step; /* this server offers no TLS: every session is in clear */
-	return check_reject(c, c->r->plaintext_code, "4.7.1", "Session encryption is required");
-}
-
 static enum outcome r_reject_unknown_client(struct check *c, const struct step *step)
 {
 	(void)step;
@@ -63,7 +57,6 @@ const struct core_restriction restrictions_client[] = {
 	{ .name = "permit_inet_interfaces", .run = r_permit_inet_interfaces },
 	{ .name = "permit_mynetworks", .run = r_permit_mynetworks },
 	{ .name = "permit_sasl_authenticated", .run = r_permit_sasl_authenticated },
-	{ .name = "reject_plaintext_session", .run = r_reject_plaintext_session },
 	{ .name = "reject_unknown_client", .run = r_reject_unknown_client, .successor = "reject_unknown_client_hostname" },
 	{ .name = "reject_unknown_client_hostname", .run = r_reject_unknown_client },
 	{ .name = "reject_unknown_reverse_client_hostname", .run = r_reject_unknown_reverse_client },

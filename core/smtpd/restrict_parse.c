@@ -286,7 +286,6 @@ static void read_params(struct restrictions *r, const struct cfg_view *v)
 	r->non_fqdn_code = (int)cfg_int(v, P_non_fqdn_reject_code);
 	r->invalid_hostname_code = (int)cfg_int(v, P_invalid_hostname_reject_code);
 	r->multi_bounce_code = (int)cfg_int(v, P_multi_recipient_bounce_reject_code);
-	r->plaintext_code = (int)cfg_int(v, P_plaintext_reject_code);
 	r->reject_unlisted_rcpt = cfg_bool(v, P_smtpd_reject_unlisted_recipient);
 	r->reject_unlisted_sender = cfg_bool(v, P_smtpd_reject_unlisted_sender);
 	r->relay_first = cfg_bool(v, P_smtpd_relay_before_recipient_restrictions);

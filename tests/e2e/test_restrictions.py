@@ -82,7 +82,7 @@ TABLES["t_null"] = "check_sender_access inline:{ {<> = reject null sender} }"
 TABLES["t_rcpt"] = "check_recipient_access inline:{ {virt.example=ok} {a@ = reject local part} {other.example = ok} }"
 NAMES = [
     "reject", "defer", "permit", "defer_if_permit", "defer_if_reject", "defer_if_permit, defer_if_reject, reject", "reject_unauth_pipelining",
-    "reject_plaintext_session", "reject_unknown_client_hostname", "reject_unknown_client", "reject_unknown_reverse_client_hostname",
+    "reject_unknown_client_hostname", "reject_unknown_client", "reject_unknown_reverse_client_hostname",
     "permit_inet_interfaces, reject", "permit_mynetworks, reject", "permit_sasl_authenticated, reject", "reject_invalid_helo_hostname",
     "reject_invalid_hostname", "reject_non_fqdn_helo_hostname", "reject_non_fqdn_hostname", "reject_unknown_helo_hostname",
     "reject_unknown_hostname", "permit_naked_ip_address, reject", "reject_non_fqdn_sender", "reject_unknown_sender_domain", "reject_unknown_address",
@@ -145,7 +145,6 @@ unknown_address_reject_code = 576
 unknown_client_reject_code = 577
 relay_domains_reject_code = 578
 multi_recipient_bounce_reject_code = 579
-plaintext_reject_code = 580
 unknown_address_tempfail_action = defer
 unknown_helo_hostname_tempfail_action = defer
 smtpd_reject_unlisted_sender = yes

@@ -38,7 +38,7 @@ static void mistakes_are_named(void **state)
 		{ "smtpd_relay_restrictions = check_relay_domains\n", NULL },
 		{ RELAY "smtpd_etrn_restrictions = inline:{x=reject}, check_etrn_access inline:{y=ok}\n", NULL },
 		{ RELAY "smtpd_client_restrictions = check_client_mx_access inline:{x=reject}, check_reverse_client_hostname_access static:ok\n", NULL },
-		{ RELAY "smtpd_helo_restrictions = reject_unknown_hostname, permit_naked_ip_address, reject_plaintext_session\n", NULL },
+		{ RELAY "smtpd_helo_restrictions = reject_unknown_hostname, permit_naked_ip_address\n", NULL },
 		{ "smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n", NULL },
 		{ "smtpd_restriction_classes = c\nc = reject_unauth_destination\nsmtpd_relay_restrictions = c\n", NULL },
 	};
