@@ -13,14 +13,6 @@
 #include "net/self.h"
 #include "smtpd/check.h"
 
-void verdict_free(struct verdict *v)
-{
-	buf_free(&v->reply);
-	buf_free(&v->if_permit.text);
-	buf_free(&v->if_reject.text);
-	v->if_permit.active = v->if_reject.active = false;
-}
-
 /* ---- steps ---- */
 
 /* The verdict of a module as ours. */

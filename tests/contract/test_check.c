@@ -102,7 +102,7 @@ static enum ost_verdict access_action(struct ost_session *session, const char *a
 	return strncmp(action, "REJECT", 6) == 0 ? OST_REJECT : action[0] == '4' ? OST_DEFER : OST_CHECK_FAILED;
 }
 
-static const struct mod_session_ops session_ops = { session_field, reply, access_action };
+static const struct mod_session_ops session_ops = { session_field, reply, access_action, NULL };
 
 /* ---- the module ---------------------------------------------------------------------------------------------------- */
 

@@ -139,14 +139,16 @@ static bool search(const struct asked *q, enum ost_access_order order, const cha
 {
 	const char *action = NULL;
 	struct ost_why why;
-	return apply(q, host->access_search(q->p->tables, order, key, &action, &why), action, verdict);
+	enum ost_found found = host->access_search(q->p->tables, order, key, &action, &why);
+	return apply(q, found, action, verdict);
 }
 
 static bool search_word(const struct asked *q, const char *key, enum ost_verdict *verdict)
 {
 	const char *action = NULL;
 	struct ost_why why;
-	return apply(q, host->tables_lookup(q->p->tables, key, &action, &why), action, verdict);
+	enum ost_found found = host->tables_lookup(q->p->tables, key, &action, &why);
+	return apply(q, found, action, verdict);
 }
 
 /* ---- servers of a name ---- */
