@@ -91,6 +91,10 @@ struct step *check_step_by_name(const struct restrictions *, struct arena *, con
 /* ---- access.c: right-hand sides of access(5) ---- */
 enum outcome access_apply(struct check *, const char *action, const char *kind, const char *name);
 
+/* ---- policy_fields.c ---- */
+/* A field by its name; NULL: not known (yet), or no field. In the run's arena or the session's. */
+const char *policy_field(const struct check *, const char *name);
+
 /* What a module sees as struct ost_session. */
 #define MODULE_SESSION_MAGIC 0x53e55002u
 struct ost_session {

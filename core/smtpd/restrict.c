@@ -141,13 +141,25 @@ static const enum ost_stage public_stages[STAGE_COUNT] = {
 	[STAGE_END_OF_DATA] = OST_STAGE_END_OF_DATA,
 };
 
+/* Until when a module's restriction has to have decided. */
+static int64_t run_deadline(const struct step *step)
+{
+	int64_t usual = mod_deadline(1);
+	if (!step->ops->longest)
+		return usual;
+	mod_enter(step->instance, "longest", usual);
+	int64_t own = clock_mono() + step->ops->longest(mod_self(step->instance), step->prepared);
+	mod_leave(step->instance);
+	return own > usual ? own : usual;
+}
+
 /* Calls a module's restriction. */
 static enum outcome run_module(struct check *c, const struct step *step)
 {
 	struct ost_session os = { .magic = MODULE_SESSION_MAGIC, .check = c };
 	pool_wait_begin();
 	void *state = restrict_module_state(c->s, step, &os);
-	mod_enter(step->instance, "run", mod_deadline(1));
+	mod_enter(step->instance, "run", run_deadline(step));
 	enum ost_verdict got =
 		step->ops->run(mod_self(step->instance), state, step->prepared, public_stages[c->stage], &os);
 	mod_leave(step->instance);

@@ -51,6 +51,8 @@ struct ost_check_ops {
 	bool (*session_begin)(void *self, struct ost_session *, void **state);
 	void (*session_end)(void *self, void *state);
 	enum ost_verdict (*run)(void *self, void *state, void *prepared, enum ost_stage, struct ost_session *);
+	/* Optional, since 1.4: the longest that run() takes, in microseconds, where that may be more than ostler_module_timeout. */
+	int64_t (*longest)(void *self, void *prepared);
 };
 
 #endif

@@ -17,7 +17,7 @@
 
 #define OST_MAGIC     0x4f73744du /* "OstM" */
 #define OST_ABI_MAJOR 1u          /* a change that is not "a member at the end of a sized struct, or of an enum" */
-#define OST_ABI_MINOR 3u          /* such an addition; each has its line in ABI-CHANGES */
+#define OST_ABI_MINOR 4u          /* such an addition; each has its line in ABI-CHANGES */
 
 struct ost_host;
 struct ost_table;    /* one opened table, as other modules ask it */

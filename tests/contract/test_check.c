@@ -16,6 +16,7 @@
 #include "module/hosts.h"
 #include "module/module.h"
 #include "tests/support/fixture.h"
+#include "tests/support/peer.h"
 
 /* One restriction: how it is written well, how badly, and what it may be asked. A new check module adds its lines. */
 struct check_case {
@@ -29,6 +30,7 @@ static struct check_case cases[] = {
 	{ "access", "check_helo_access", "inline:{x=REJECT}", "static:REJECT", "hash:/nonexistent/x" },
 	{ "access", "check_sender_access", "inline:{x=REJECT}", "static:REJECT", "hash:/nonexistent/x" },
 	{ "access", "check_recipient_access", "inline:{x=REJECT}", "static:REJECT", "hash:/nonexistent/x" },
+	{ "policy", "check_policy_service", NULL, NULL, "{ unix:/nonexistent/socket, try_limit=1 }" }, /* main() names servers */
 };
 
 /* ---- sessions ------------------------------------------------------------------------------------------------------ */
@@ -99,10 +101,26 @@ static enum ost_verdict access_action(struct ost_session *session, const char *a
 	assert_non_null(kind);
 	assert_non_null(object);
 	session->replied = true;
-	return strncmp(action, "REJECT", 6) == 0 ? OST_REJECT : action[0] == '4' ? OST_DEFER : OST_CHECK_FAILED;
+	return strcmp(action, "DUNNO") == 0 ? OST_DUNNO : strncmp(action, "REJECT", 6) == 0 ? OST_REJECT : action[0] == '4' ? OST_DEFER : OST_CHECK_FAILED;
 }
 
 static const struct mod_session_ops session_ops = { session_field, reply, access_action };
+
+/* A policy server: *ctx is what it says to questions with a recipient. */
+static void serve_policy(void *ctx, int fd)
+{
+	char line[256];
+	bool known = false, start = true;
+	for (size_t n; (n = peer_read_to(fd, '\n', line, sizeof line)) > 0; start = line[n - 1] == '\n') {
+		if (start && strncmp(line, "recipient=", 10) == 0)
+			known = line[10] != '\n';
+		if (!start || strcmp(line, "\n") != 0)
+			continue;
+		const char *answer = known ? ctx : "action=DUNNO\n\n";
+		if (!peer_write(fd, answer, strlen(answer)))
+			return;
+	}
+}
 
 /* ---- the module ---------------------------------------------------------------------------------------------------- */
 
@@ -298,6 +316,11 @@ int main(void)
 	fixture_open(&fix, "", NULL);
 	mod_host_set_session(&session_ops);
 	huge("");
+	static char dunno[] = "action=DUNNO\n\n", reject[] = "action=REJECT\n\n";
+	struct peer *good = peer_start("127.0.0.1", 0, serve_policy, dunno);
+	struct peer *rejects = peer_start("127.0.0.1", 0, serve_policy, reject);
+	cases[CASES - 1].good = mem_printf("inet:127.0.0.1:%u", (unsigned)peer_port(good));
+	cases[CASES - 1].rejects = mem_printf("inet:127.0.0.1:%u", (unsigned)peer_port(rejects));
 	for (size_t i = 0; i < CASES; i++) {
 		struct ost_why why;
 		if (!mod_find(OST_KIND_CHECK, cases[i].module, &why))
@@ -310,6 +333,8 @@ int main(void)
 			}
 	}
 	int failures = _cmocka_run_group_tests("checks", tests, n, NULL, NULL);
+	peer_stop(&good);
+	peer_stop(&rejects);
 	fixture_close(&fix);
 	return failures;
 }
