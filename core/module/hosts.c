@@ -135,6 +135,12 @@ static enum ost_verdict no_access_action(struct ost_session *session, const char
 	return OST_CHECK_FAILED;
 }
 
+static void no_dns(struct ost_session *session, struct ost_dns_question *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		list[i].outcome = OST_DNS_TEMPFAIL;
+}
+
 /* Files are opened where the process is, as the user that it is. */
 static int plain_open(const char *path, struct ost_why *why)
 {
@@ -154,7 +160,7 @@ static const struct mod_delivery_ops no_delivery = { no_report, no_content_read,
 						     no_forward, no_next, no_mark, no_content_wire_size, no_content_wire };
 static const struct mod_net_ops no_net = { no_mail_servers, no_tcp_connect };
 static const struct mod_connect_ops no_connections = { no_addresses, no_connect };
-static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action };
+static const struct mod_session_ops no_session = { no_field, no_reply, no_access_action, no_dns, no_reply };
 static const struct mod_files_ops plain_files = { plain_open };
 
 /* ---- what is installed; set at the start of a process, then constant --------------------------------------------- */
@@ -334,6 +340,14 @@ static enum ost_verdict access_action(struct ost_session *s, const char *action,
 {
 	return session->access_action(s, action, kind, object);
 }
+static void session_dns(struct ost_session *s, struct ost_dns_question *list, size_t n)
+{
+	session->dns(s, list, n);
+}
+static void reply_whole(struct ost_session *s, int code, const char *dsn, const char *text)
+{
+	session->reply_whole(s, code, dsn, text);
+}
 
 const struct ost_host mod_host = {
 	.size = sizeof mod_host,
@@ -384,4 +398,6 @@ const struct ost_host mod_host = {
 	.cache_cursor_free = cache_cursor_free,
 	.content_wire_size = content_wire_size,
 	.content_wire = content_wire,
+	.session_dns = session_dns,
+	.reply_whole = reply_whole,
 };

@@ -60,6 +60,8 @@ struct mod_session_ops { /* core/smtpd */
 	const char *(*session_field)(const struct ost_session *, const char *name);
 	void (*reply)(struct ost_session *, int code, const char *dsn, const char *text);
 	enum ost_verdict (*access_action)(struct ost_session *, const char *action, const char *kind, const char *object);
+	void (*dns)(struct ost_session *, struct ost_dns_question *, size_t n);
+	void (*reply_whole)(struct ost_session *, int code, const char *dsn, const char *text);
 };
 struct mod_files_ops { /* core/process, in a sealed worker: the master opens. Default: open(2) */
 	int (*open)(const char *path, struct ost_why *); /* read-only; -1 with the system's reason alone */

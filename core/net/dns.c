@@ -201,7 +201,8 @@ static struct question *wait_for(struct dns *d, struct question *q, int64_t dead
 	return done ? q : NULL;
 }
 
-static struct question *ask(struct dns *d, const char *name, enum dns_type type, int64_t deadline)
+/* Sends a question; NULL: it cannot be asked. */
+static struct question *ask(struct dns *d, const char *name, enum dns_type type)
 {
 	struct question *q = MEM_NEW(struct question);
 	q->dns = d;
@@ -214,7 +215,7 @@ static struct question *ask(struct dns *d, const char *name, enum dns_type type,
 	d->questions = q;
 	pthread_mutex_unlock(&d->questions_lock);
 	if (ub_resolve_async(d->ctx, name, type, CLASS_IN, q, on_answer, NULL) == 0)
-		return wait_for(d, q, deadline);
+		return q;
 	pthread_mutex_lock(&d->questions_lock);
 	question_unlink(q);
 	pthread_mutex_unlock(&d->questions_lock);
@@ -276,10 +277,8 @@ static bool take_record(struct arena *a, enum dns_type type, const uint8_t *data
 			return false;
 		break;
 	case DNS_TXT:
-		if (len < 1 || data[0] > len - 1)
-			return false;
-		r->text = arena_strndup(a, (const char *)data + 1, data[0]);
-		return true;
+		r->text = dns_wire_text(a, data, len);
+		return r->text != NULL;
 	}
 	r->text = arena_strdup(a, text);
 	return true;
@@ -328,25 +327,54 @@ static bool askable(const char *name)
 	return true;
 }
 
+/* What is known at once: of the cache, or that it cannot be asked. */
+static bool answered_at_once(struct dns *d, struct arena *a, struct dns_query *q)
+{
+	q->answer = (struct dns_answer){ 0 };
+	if (!askable(q->name)) {
+		q->outcome = failure(&q->why, DNS_BAD, "Invalid host name");
+		return true;
+	}
+	return dns_cache_find(d->cache, a, q->name, q->type, &q->answer, &q->outcome, &q->why);
+}
+
+/* Takes the answer to what was sent; NULL: nothing was. */
+static void finish(struct dns *d, struct arena *a, struct dns_query *q, struct question *sent, int64_t deadline)
+{
+	sent = sent ? wait_for(d, sent, deadline) : NULL;
+	if (!sent || sent->error || !sent->result)
+		q->outcome = failure(&q->why, DNS_TRY_LATER, "Host not found, try again");
+	else
+		q->outcome = read_result(a, sent->result, q->type, &q->answer, &q->why);
+	if (q->outcome != DNS_TRY_LATER)
+		dns_cache_add(d->cache, q->name, q->type, &q->answer, q->outcome, &q->why, sent->result->ttl);
+	if (sent)
+		question_free(sent);
+}
+
+void dns_lookup_all(struct dns *d, struct arena *a, struct dns_query *list, size_t n, int64_t deadline)
+{
+	CHECK_MAGIC(d, DNS_MAGIC);
+	struct question **sent = mem_zalloc((n + 1) * sizeof *sent);
+	bool *open = mem_zalloc((n + 1) * sizeof *open);
+	for (size_t i = 0; i < n; i++) {
+		open[i] = !answered_at_once(d, a, &list[i]);
+		sent[i] = open[i] && started(d) ? ask(d, list[i].name, list[i].type) : NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (open[i])
+			finish(d, a, &list[i], sent[i], deadline);
+	free(sent);
+	free(open);
+}
+
 enum dns_outcome dns_lookup(struct dns *d, struct arena *a, const char *name, enum dns_type type, int64_t deadline,
 			    struct dns_answer *answer, struct ost_why *why)
 {
-	enum dns_outcome outcome;
-	CHECK_MAGIC(d, DNS_MAGIC);
-	*answer = (struct dns_answer){ 0 };
-	if (!askable(name))
-		return failure(why, DNS_BAD, "Invalid host name");
-	if (dns_cache_find(d->cache, a, name, type, answer, &outcome, why))
-		return outcome;
-	struct question *q = started(d) ? ask(d, name, type, deadline) : NULL;
-	if (!q)
-		return failure(why, DNS_TRY_LATER, "Host not found, try again");
-	if (q->error || !q->result)
-		outcome = failure(why, DNS_TRY_LATER, "Host not found, try again");
-	else
-		outcome = read_result(a, q->result, type, answer, why);
-	if (outcome != DNS_TRY_LATER)
-		dns_cache_add(d->cache, name, type, answer, outcome, why, q->result->ttl);
-	question_free(q);
-	return outcome;
+	struct dns_query q = { .name = name, .type = type };
+	dns_lookup_all(d, a, &q, 1, deadline);
+	*answer = q.answer;
+	if (why && q.outcome != DNS_FOUND)
+		*why = q.why;
+	return q.outcome;
 }

@@ -28,7 +28,7 @@ enum { DNS_RECORDS_MAX = 100 };
 
 struct dns_record {
 	uint16_t preference; /* MX */
-	const char *text;    /* MX, PTR: a host name without the last dot, "" for the root; TXT: the text; A, AAAA: numeric */
+	const char *text;    /* MX, PTR: a host name without the last dot, "" for the root; TXT: the text, its strings joined; A, AAAA: numeric */
 };
 
 struct dns_answer { /* in the asker's arena */
@@ -43,11 +43,23 @@ void dns_destroy(struct dns **); /* no lookup is under way; accepts NULL */
 /* *why has the reason in Postfix's words: "Host not found, try again". */
 enum dns_outcome dns_lookup(struct dns *, struct arena *, const char *name, enum dns_type, int64_t deadline,
 			    struct dns_answer *, struct ost_why *);
+/* Several at once: together they take as long as the slowest of them. */
+struct dns_query {
+	const char *name;
+	enum dns_type type;
+	enum dns_outcome outcome; /* the three are filled in */
+	struct dns_answer answer;
+	struct ost_why why;
+};
+void dns_lookup_all(struct dns *, struct arena *, struct dns_query *, size_t n, int64_t deadline);
 const char *dns_type_name(enum dns_type);
 
 /* ---- pure: wire format, for the lookup and its tests ------------------------------------------------------------- */
 /* A name in wire form (no compression) as text without the last dot; false: malformed, too long, or not a host name. */
 bool dns_wire_name(const uint8_t *data, size_t len, char text[256]);
+/* The strings of a TXT record as one text of at most DNS_TEXT_MAX bytes; NULL: malformed. */
+enum { DNS_TEXT_MAX = 2048 };
+const char *dns_wire_text(struct arena *, const uint8_t *data, size_t len);
 /* The name servers of a resolv.conf text, "address@port" each, at most 3; answers how many. */
 enum { DNS_SERVERS_MAX = 3, DNS_SERVER_SIZE = 72 };
 size_t dns_parse_resolv(const char *text, char servers[DNS_SERVERS_MAX][DNS_SERVER_SIZE]);

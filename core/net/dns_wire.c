@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "net/dns.h"
 
 enum { LABEL_MAX = 63, NAME_MAX_BYTES = 255 };
@@ -32,6 +33,25 @@ bool dns_wire_name(const uint8_t *data, size_t len, char text[256])
 	}
 	text[used] = '\0';
 	return at < len && at + 1 == len;
+}
+
+const char *dns_wire_text(struct arena *a, const uint8_t *data, size_t len)
+{
+	struct buf text = BUF_INIT;
+	size_t at = 0;
+	while (at < len) {
+		size_t n = data[at++];
+		if (n > len - at) {
+			buf_free(&text);
+			return NULL;
+		}
+		if (text.len + n <= DNS_TEXT_MAX)
+			buf_add(&text, data + at, n);
+		at += n;
+	}
+	const char *joined = len > 0 ? arena_strndup(a, buf_str(&text), text.len) : NULL;
+	buf_free(&text);
+	return joined;
 }
 
 /* One "nameserver ADDRESS[@PORT]" line; false: another line. */

@@ -101,9 +101,10 @@ struct ost_session {
 	unsigned magic;
 	struct check *check;
 	bool rejected;  /* access_action() has set and logged the reply */
+	bool whole;     /* text is all of the reply */
 	int code;       /* of host->reply(), 0: not called */
 	char dsn[12];
-	char text[400];
+	char text[512];
 };
 
 #endif

@@ -118,6 +118,8 @@ static enum outcome module_outcome(struct check *c, const struct step *step, con
 		return OUTCOME_PERMIT;
 	case OST_REJECT:
 	case OST_DEFER:
+		if (os->whole)
+			return check_reject(c, code, dsn, "%s", text);
 		return os->rejected ? OUTCOME_REJECT : check_reject(c, code, dsn, "<%s>: %s rejected: %s", c->name, c->kind, text);
 	case OST_DEFER_IF_PERMIT:
 		return check_postpone(c, &v->if_permit, code, dsn, "<%s>: %s rejected: %s", c->name, c->kind, text);
@@ -167,12 +169,35 @@ static enum outcome run_module(struct check *c, const struct step *step)
 	return module_outcome(c, step, &os, got);
 }
 
+/* Before the first restriction of a module in the list: tells the module of all that it has there. */
+static void foresee(struct check *c, const struct list *list, size_t first)
+{
+	const struct step *step = &list->steps[first];
+	for (size_t i = 0; i < first; i++)
+		if (list->steps[i].instance == step->instance)
+			return;
+	struct ost_session os = { .magic = MODULE_SESSION_MAGIC, .check = c };
+	void **prepared = arena_alloc(c->arena, list->count * sizeof *prepared);
+	size_t n = 0;
+	for (size_t i = first; i < list->count; i++)
+		if (list->steps[i].instance == step->instance)
+			prepared[n++] = list->steps[i].prepared;
+	pool_wait_begin();
+	void *state = restrict_module_state(c->s, step, &os);
+	mod_enter(step->instance, "foresee", mod_deadline(1));
+	step->ops->foresee(mod_self(step->instance), state, prepared, n, &os);
+	mod_leave(step->instance);
+	pool_wait_end();
+}
+
 enum outcome check_list(struct check *c, const struct list *list)
 {
 	struct verdict *v = &c->s->verdict;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct step *step = &list->steps[i];
 		enum outcome out;
+		if (step->instance && step->ops->foresee)
+			foresee(c, list, i);
 		v->warn_depth += step->warn;
 		if (step->core)
 			out = step->core->run(c, step);

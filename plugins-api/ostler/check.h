@@ -53,6 +53,9 @@ struct ost_check_ops {
 	enum ost_verdict (*run)(void *self, void *state, void *prepared, enum ost_stage, struct ost_session *);
 	/* Optional, since 1.4: the longest that run() takes, in microseconds, where that may be more than ostler_module_timeout. */
 	int64_t (*longest)(void *self, void *prepared);
+	/* Optional, since 1.4: before the first of them runs, all restrictions of this instance in the list that is being run, so
+	 * that what they need of others can be asked for at once. */
+	void (*foresee)(void *self, void *state, void *const prepared[], size_t n, struct ost_session *);
 };
 
 #endif

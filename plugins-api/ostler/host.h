@@ -40,6 +40,17 @@ enum ost_dns {
 	OST_DNS_LOOP,      /* the best server is this machine */
 };
 
+enum ost_record { OST_RECORD_A = 1, OST_RECORD_TXT = 16, OST_RECORD_AAAA = 28 };
+
+struct ost_dns_question { /* for host->session_dns() */
+	const char *name;
+	enum ost_record type;
+	/* Filled in: OST_DNS_OK, OST_DNS_NOTFOUND or OST_DNS_TEMPFAIL. */
+	enum ost_dns outcome;
+	const char *const *texts; /* addresses in numbers, or texts; valid until the module's entry point returns */
+	size_t count;
+};
+
 struct ost_host {
 	uint32_t size;
 
@@ -179,6 +190,13 @@ struct ost_host {
 	 * what was stored. So whoever got them all may say that the message ends here, and who got -1 must not: what was sent of
 	 * it until then may be damaged. */
 	int64_t (*content_wire)(struct ost_delivery *, uint64_t at, const char **p);
+
+	/* ---- checks: name servers, and replies of one's own (since 1.4) ------------------------------------------------- */
+	/* Asks all of these at once and waits for the answers, some seconds at most. They are kept for the whole process, as
+	 * long as their TTL says, an hour at most. */
+	void (*session_dns)(struct ost_session *, struct ost_dns_question *, size_t n);
+	/* As reply(), where the text is the whole of it: the core puts nothing before it. */
+	void (*reply_whole)(struct ost_session *, int code, const char *dsn, const char *text);
 };
 
 #endif

@@ -46,7 +46,7 @@ static enum ost_verdict access_action(struct ost_session *s, const char *action,
 	return OST_REJECT;
 }
 
-static const struct mod_session_ops session_ops = { session_field, reply, access_action };
+static const struct mod_session_ops session_ops = { .session_field = session_field, .reply = reply, .access_action = access_action };
 static struct fixture fix;
 static struct mod_instance *in;
 

@@ -46,6 +46,8 @@ static const struct fake_record zone[] = {
 	{ "sick.test", DNS_MX, "10 servfail.test", 0 },
 	{ "servfail.test", 0, "2", 0 },
 	{ "silent.test", 0, "-1", 0 },
+	{ "silent2.test", 0, "-1", 0 },
+	{ "text.test", DNS_TXT, "x046f6e6520" "0374776f", 0 },
 	{ "spoofed.test", 0, "-2", 0 },
 	{ "short.test", DNS_MX, "x", 0 },
 	{ "short1.test", DNS_MX, "x00", 0 },
@@ -192,6 +194,28 @@ static void answers_are_kept(void **state)
 	assert_int_equal(fake_dns_questions(server), before);
 }
 
+/* Two that never answer take no longer than one, and the others have their answers. */
+static void several_are_asked_at_once(void **state)
+{
+	(void)state;
+	struct dns_query list[] = {
+		{ .name = "silent.test", .type = DNS_A },     { .name = "silent2.test", .type = DNS_A },
+		{ .name = "equal.test", .type = DNS_MX },     { .name = "nowhere3.test", .type = DNS_A },
+		{ .name = "not a name", .type = DNS_A },      { .name = "a.test", .type = DNS_A },
+		{ .name = "text.test", .type = DNS_TXT },
+	};
+	int64_t start = clock_mono();
+	dns_lookup_all(net_dns(), a, list, sizeof list / sizeof *list, start + 2 * CLOCK_SECOND);
+	assert_true(clock_mono() - start < 4 * CLOCK_SECOND);
+	static const enum dns_outcome outcomes[] = { DNS_TRY_LATER, DNS_TRY_LATER, DNS_FOUND, DNS_NO_NAME, DNS_BAD, DNS_FOUND, DNS_FOUND };
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		assert_int_equal(list[i].outcome, outcomes[i]);
+	assert_string_equal(list[2].answer.list[0].text, "many-a.test");
+	assert_string_equal(list[5].answer.list[0].text, "192.0.2.1");
+	assert_string_equal(list[6].answer.list[0].text, "one two");
+	dns_lookup_all(net_dns(), a, NULL, 0, soon());
+}
+
 static void *look_up_many(void *arg)
 {
 	struct arena *mine = arena_new();
@@ -241,6 +265,28 @@ static void wire_names(void **state)
 		if (good)
 			assert_string_equal(text, rows[i].text);
 	}
+}
+
+static void wire_texts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *text;
+	} rows[] = {
+		{ "", 0, NULL }, { "\0", 1, "" }, { "\3abc", 4, "abc" }, { "\1a\2bc", 5, "abc" }, { "\3ab", 3, NULL },
+		{ "\1a\377b", 4, NULL }, { "\1a\0\1b", 5, "ab" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *text = dns_wire_text(a, (const uint8_t *)rows[i].bytes, rows[i].len);
+		assert_int_equal(text != NULL, rows[i].text != NULL);
+		if (text)
+			assert_string_equal(text, rows[i].text);
+	}
+	uint8_t large[65536]; /* bounded */
+	memset(large, 255, sizeof large);
+	assert_true(strlen(dns_wire_text(a, large, 256 * 255)) <= DNS_TEXT_MAX);
 }
 
 static void resolv_conf(void **state)
@@ -378,12 +424,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wire_names),
+		cmocka_unit_test(wire_texts),
 		cmocka_unit_test(resolv_conf),
 		cmocka_unit_test(names_are_looked_up),
 		cmocka_unit_test(failures_have_names),
 		cmocka_unit_test(answers_that_make_no_sense),
 		cmocka_unit_test(a_deadline_holds),
 		cmocka_unit_test(answers_are_kept),
+		cmocka_unit_test(several_are_asked_at_once),
 		cmocka_unit_test(many_threads_ask),
 		cmocka_unit_test(servers_of_domains),
 		cmocka_unit_test(the_list_is_bounded_and_shuffled),
