@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What follows check_policy_service: a server, or `{ server, name = value … }` as smtpd_policy_service_*
+ * What follows check_policy_service, without the braces around it: a server, then name = value … as smtpd_policy_service_*
  * without that prefix (SMTPD_POLICY_README of Postfix). */
 #ifndef POLICY_SETTINGS_H
 #define POLICY_SETTINGS_H

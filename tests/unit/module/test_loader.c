@@ -47,7 +47,7 @@ static void wrong_modules_are_refused(void **state)
 		const char *name, *reason;
 	} wrong[] = {
 		{ "wmagic", "wrong magic number 0x12345678" },
-		{ "wmajor", "made for module interface 2.3, this is 1.4" },
+		{ "wmajor", "made for module interface 2.4, this is 1.4" },
 		{ "wminor", "made for the newer module interface" },
 		{ "wtiny", "operations of table wtiny are incomplete" },
 		{ "wnolookup", "table wnolookup lacks an entry point" },
