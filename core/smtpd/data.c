@@ -209,7 +209,6 @@ static void stored(void *ctx, enum spool_outcome outcome)
 	if (outcome == SPOOL_STORED) {
 		reply(s, "250 2.0.0 Ok: queued as %s", s->tx->queue_id);
 		command_data_done(s);
-		s->junk = 0;
 	} else {
 		bool full = outcome == SPOOL_NO_SPACE;
 		log_warning("%s: %s", s->tx->queue_id, full ? "not enough space in the spool" : "queue file write error");

@@ -63,6 +63,19 @@ static void a_message_is_stored(void **state)
 	client_free(&c);
 }
 
+static void a_stored_message_pardons_errors(void **state)
+{
+	(void)state;
+	struct client *c = client_new(&st);
+	client_say(c, "EHLO c.test\r\n");
+	assert_string_equal(client_say(c, "A\r\nB\r\n"), BOGUS BOGUS);
+	client_say(c, ENVELOPE "DATA\r\n");
+	assert_int_equal(strncmp(client_say(c, "\r\nx\r\n.\r\n"), "250 2.0.0 Ok: queued as ", 24), 0);
+	/* the third of them would be parked without the pardon */
+	assert_string_equal(client_say(c, "C\r\nD\r\n"), BOGUS BOGUS);
+	client_free(&c);
+}
+
 static void pipelined_commands_get_one_answer(void **state)
 {
 	(void)state;
@@ -186,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_is_stored),
+		cmocka_unit_test(a_stored_message_pardons_errors),
 		cmocka_unit_test(pipelined_commands_get_one_answer),
 		cmocka_unit_test(last_words_are_answered),
 		cmocka_unit_test(data_may_come_in_any_pieces),
