@@ -7,6 +7,8 @@
 #include <sys/random.h>
 #include <xxhash.h>
 
+#include "process/rates.h"
+
 enum { BUCKETS = 2048, BUCKET_SLOTS = 8, CHOICES = 2, COUNT_BITS = 24 };
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
@@ -21,6 +23,7 @@ struct counters {
 	uint64_t seed;    /* constant after counters_init() */
 	atomic_uint used; /* columns below this one have been used */
 	struct column columns[COUNTER_COLUMNS];
+	struct rate_table rates;
 };
 
 /* The process's mapping: set once at its start, before its threads. */
@@ -44,6 +47,7 @@ void counters_attach(void *page, unsigned column)
 	assert(column < COUNTER_COLUMNS);
 	mine = page;
 	own = &mine->columns[column];
+	rates_attach(&mine->rates, mine->seed);
 	unsigned used = atomic_load(&mine->used);
 	while (used <= column && !atomic_compare_exchange_weak(&mine->used, &used, column + 1))
 		;

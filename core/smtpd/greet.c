@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/restrict.h"
 
 /* Bytes from a client that has not been spoken to yet: it does not listen. */
@@ -30,9 +31,10 @@ void command_greet(struct session *s)
 		session_finish(s);
 		return;
 	}
-	bool exempt = restrict_client_listed(s, srv->limit_exceptions);
-	if (srv->client_begin && srv->client_connections && !exempt) {
-		s->counted = srv->client_begin(srv->client_ctx, s->peer.address, srv->client_connections, &now);
+	limits_begin(s);
+	unsigned rate = limits_count(s, LIMIT_CONNECTIONS); /* of those too that are too many at a time */
+	if (srv->client_begin && srv->client_connections && !s->unlimited) {
+		s->counted = srv->client_begin(srv->client_ctx, limits_key(s), srv->client_connections, &now);
 		if (!s->counted) {
 			log_warning("Connection concurrency limit exceeded: %lld from %s for service %s", (long long)now,
 				    s->peer.namaddr, cfg_service_name(srv->view));
@@ -40,6 +42,10 @@ void command_greet(struct session *s)
 			session_finish(s);
 			return;
 		}
+	}
+	if (!limits_allow(s, LIMIT_CONNECTIONS, rate)) {
+		session_finish(s);
+		return;
 	}
 	if (srv->forbid_pipelining && early_talker(s)) {
 		reply(s, "554 5.5.0 Error: SMTP protocol synchronization");

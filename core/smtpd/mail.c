@@ -10,6 +10,7 @@
 #include "mail/ascii.h"
 #include "smtpd/command.h"
 #include "smtpd/esmtp.h"
+#include "smtpd/limits.h"
 #include "smtpd/restrict.h"
 
 /* Says which address was refused, for the log. */
@@ -94,7 +95,12 @@ bool cmd_mail(struct session *s, struct words *w)
 	}
 	session_transaction_begin(s);
 	struct transaction *tx = s->tx;
-	switch (read_path(s, tx->arena, w, "FROM:", &path)) {
+	enum path_outcome got = read_path(s, tx->arena, w, "FROM:", &path);
+	if (got != PATH_SYNTAX && !limits_pass(s, LIMIT_MESSAGES)) {
+		session_reset_transaction(s);
+		return false;
+	}
+	switch (got) {
 	case PATH_SYNTAX:
 		reply(s, "501 5.5.4 Syntax: MAIL FROM:<address>");
 		break;
@@ -138,6 +144,8 @@ static bool rcpt_begin(struct session *s, struct words *w, struct path_line *pat
 		reply(s, "501 5.5.4 Syntax: RCPT TO:<address>");
 		return false;
 	}
+	if (!limits_pass(s, LIMIT_RECIPIENTS))
+		return false;
 	if (got == PATH_OK && !*path->address) {
 		log_bad_address(s, "<>", 2);
 		got = PATH_BAD_ADDRESS;

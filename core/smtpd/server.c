@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "net/self.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/restrict.h"
 
 /* Limits that may depend on stress. */
@@ -35,6 +36,7 @@ static void read_limits(struct server *srv, const struct cfg_view *v)
 	srv->overshoot_limit = cfg_int(v, P_smtpd_recipient_overshoot_limit);
 	srv->message_limit = (uint64_t)cfg_size(v, P_message_size_limit);
 	srv->line_limit = (size_t)cfg_size(v, P_line_length_limit);
+	limits_read(&srv->client_limits, v);
 	srv->client_connections = cfg_int(v, P_smtpd_client_connection_count_limit);
 }
 

@@ -20,6 +20,9 @@ struct restrictions;
 struct self;
 struct peer_cache;
 
+/* What a client may do only so often. */
+enum limit_kind { LIMIT_CONNECTIONS, LIMIT_MESSAGES, LIMIT_RECIPIENTS, LIMIT_KINDS };
+
 enum bare_newline { BARE_ALLOW, BARE_NORMALIZE, BARE_NOTE, BARE_REJECT };
 
 /* EHLO keywords, as bits: what smtpd_discard_ehlo_keywords may take away. */
@@ -31,6 +34,11 @@ enum {
 struct limits { /* those that depend on stress: [0] in peace, [1] under it */
 	int64_t timeout, junk_limit, hard_error_limit;
 	bool per_request; /* the timeout holds for a whole request */
+};
+
+struct client_limits { /* of one client or network; 0: none */
+	int64_t per_unit[LIMIT_KINDS], unit; /* events; seconds */
+	int ipv4_bits, ipv6_bits;
 };
 
 struct server {
@@ -57,6 +65,7 @@ struct server {
 	bool add_missing_always;
 	struct restrictions *restrictions;
 	struct peer_cache *peers;
+	struct client_limits client_limits;
 	int64_t client_connections;         /* smtpd_client_connection_count_limit, 0: none */
 	/* Set by the worker. */
 	struct waiter *waiter;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "base/mem.h"
+#include "smtpd/limits.h"
 #include "smtpd/restrict.h"
 
 enum { LARGE = 256 * 1024 }; /* a message that is so large already is read in larger pieces */
@@ -68,7 +69,7 @@ void session_destroy(struct session **sp)
 	session_reset_transaction(s);
 	restrict_session_end(s);
 	if (s->counted)
-		srv->client_end(srv->client_ctx, s->peer.address);
+		srv->client_end(srv->client_ctx, limits_key(s));
 	if (srv->waiter)
 		waiter_remove_closing(srv->waiter, &s->wait);
 	close(s->fd);

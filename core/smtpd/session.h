@@ -89,6 +89,8 @@ struct session {
 	struct buf out;        /* unsent replies */
 	bool skipping;         /* the rest of an overlong command line */
 	bool counted;          /* in the client's connection count */
+	bool unlimited;        /* smtpd_client_event_limit_exceptions matched */
+	const char *limit_key; /* whom the limits count: service and address or network */
 	bool local_rewrite;    /* local_header_rewrite_clients matched */
 	bool bare_lf_excluded;
 	bool noted_bare_lf;

@@ -283,8 +283,8 @@ class Instance:
 class Dialogue:
     """A connection on which a test says every byte itself."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20):
-        self.sock = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=20, source=None):
+        self.sock = socket.create_connection((host, port), timeout=timeout, source_address=source and (source, 0))
         self.file = self.sock.makefile("rb")
 
     def reply(self):
