@@ -79,16 +79,21 @@ static void declare_modules(struct buf *out)
 
 void fixture_open(struct fixture *f, const char *main_cf, const char *more_modules)
 {
-	snprintf(f->dir, sizeof f->dir, "/tmp/ost-test-XXXXXX");
-	if (!mkdtemp(f->dir))
-		give_up("mkdtemp");
 	struct buf modules = BUF_INIT;
 	declare_modules(&modules);
 	buf_puts(&modules, more_modules ? more_modules : "");
+	fixture_open_with(f, main_cf, buf_str(&modules));
+	buf_free(&modules);
+}
+
+void fixture_open_with(struct fixture *f, const char *main_cf, const char *modules_cf)
+{
+	snprintf(f->dir, sizeof f->dir, "/tmp/ost-test-XXXXXX");
+	if (!mkdtemp(f->dir))
+		give_up("mkdtemp");
 	fixture_file(f, "main.cf", main_cf);
 	fixture_file(f, "master.cf", "smtp inet n - n - - smtpd\n");
-	fixture_file(f, "modules.cf", buf_str(&modules));
-	buf_free(&modules);
+	fixture_file(f, "modules.cf", modules_cf);
 	struct findings *findings = findings_new();
 	f->config = config_read(f->dir, NULL, findings);
 	const struct finding *list;

@@ -14,6 +14,8 @@ struct fixture {
 /* Makes the folder with this main.cf, a master.cf and a modules.cf of all modules that were built (more_modules: further
  * lines, or NULL), reads it, starts the module system and the tables. Ends the test program when that fails. */
 void fixture_open(struct fixture *, const char *main_cf, const char *more_modules);
+/* The same with this modules.cf and no other module. */
+void fixture_open_with(struct fixture *, const char *main_cf, const char *modules_cf);
 /* Closes tables and modules, removes the folder. */
 void fixture_close(struct fixture *);
 /* Writes a file in the folder; answers its path, valid until the next call. */

@@ -35,10 +35,15 @@ static void count_hint(void *ctx, const void *hint, size_t len)
 
 void stage_open(struct stage *st, const char *main_cf)
 {
-	struct ost_why why = { "" };
-	struct spool_options options = { .segment_size = 1 << 20, .segment_count = 4 };
 	memset(st, 0, sizeof *st);
 	fixture_open(&st->fix, main_cf, NULL);
+	stage_serve(st);
+}
+
+void stage_serve(struct stage *st)
+{
+	struct ost_why why = { "" };
+	struct spool_options options = { .segment_size = 1 << 20, .segment_count = 4 };
 	restrict_install_host();
 	snprintf(st->spool_path, sizeof st->spool_path, "%s/spool", st->fix.dir);
 	st->server = server_open(st->fix.view, st->fix.config, NULL, &why);

@@ -17,6 +17,8 @@ struct stage {
 
 /* Ends the test program when the configuration cannot be served. */
 void stage_open(struct stage *, const char *main_cf);
+/* What stage_open() does once the configuration is there; of a stage of zeros. */
+void stage_serve(struct stage *);
 void stage_close(struct stage *);
 
 struct client {
